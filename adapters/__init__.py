@@ -1,0 +1,1 @@
+"""Every model behind one interface: open VLMs, lexical retrievers, reference rows."""

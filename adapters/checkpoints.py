@@ -1,0 +1,75 @@
+"""Finding a checkpoint on this machine (or fetching it), and proving which one it was."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from f2rcli.tasks.errors import InputError
+
+WANTED = ("*.json", "*.safetensors", "*.txt", "*.jinja", "*.model")
+
+
+def find_checkpoint(name: str, needed: str = "config.json") -> Path:
+    """The local folder of a checkpoint: a path, or a hub id that is cached or can be fetched.
+
+    Raises InputError if it is neither, is incomplete, or has its weights only as pickles, which run
+    code when they are loaded and are therefore not.
+    """
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        folder = _from_hub(name)
+    if not (folder / needed).is_file():
+        raise InputError(f"no {needed} in it: not a checkpoint", where=str(folder))
+    weights = list(folder.glob("*.safetensors"))
+    if not weights:
+        pickles = [*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")]
+        what = "weights only as pickles, not as safetensors" if pickles else "no weights in it"
+        raise InputError(what, where=str(folder), fix="f2r loads *.safetensors")
+    for index in folder.glob("*.safetensors.index.json"):
+        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        if lacking := sorted(shard for shard in shards if not (folder / shard).is_file()):
+            raise InputError(
+                f"incomplete: {', '.join(lacking)} missing", where=str(folder), fix="fetch it again"
+            )
+    return folder
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    missing = InputError(
+        f"no checkpoint {name}: neither a folder nor in the hub cache {constants.HF_HUB_CACHE}",
+        fix=f"`hf download {name}` fetches it where there is internet; a copy elsewhere is used with "
+        "--model hf:/path/to/folder",
+    )
+    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+        raise InputError("no such folder", where=name)
+    for offline in (True, False):
+        try:
+            folder = snapshot_download(
+                name, allow_patterns=list(WANTED), local_files_only=offline
+            )
+        except HFValidationError:
+            raise InputError("neither a folder nor a hub id", where=name) from None
+        except Exception:  # not cached; then whatever a network can do wrong
+            continue
+        if any(Path(folder).glob("*.safetensors")) or not offline:
+            return Path(folder)
+    raise missing
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over names and contents of what a checkpoint is loaded from."""
+    digest = hashlib.sha256()
+    files = sorted({file for pattern in WANTED for file in folder.glob(pattern)})
+    for file in files:
+        with file.open("rb") as opened:
+            content = hashlib.file_digest(opened, "sha256").hexdigest()
+        digest.update(f"{file.name} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def provenance(folder: Path) -> dict[str, Any]:
+    return {"path": str(folder.resolve()), "digest": folder_digest(folder)}

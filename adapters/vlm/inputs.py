@@ -1,0 +1,122 @@
+"""Requests as model inputs: the text with its placeholders, every image processed by itself."""
+
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from f2rcli.tasks.errors import InputError
+from f2rcli.tasks.images import open_image
+from f2rcli.tasks.tags import TAGS, image_tag
+from f2rcli.tasks.types import Request
+
+KEPT_IMAGES = 64  # processed images kept for the next queries of their dialogue, 14 MB each at most
+
+
+@dataclass
+class ModelInput:
+    """One request as the model will see it.
+
+    `text` has one placeholder an image, `ids` one a visual token; `images` are the image processor's
+    outputs, one dict an image in the record's order (Qwen: `pixel_values` of patches × values,
+    `image_grid_thw` of 1 × 3). `escaped` counts typed control tokens that were made plain text.
+    """
+
+    request: Request
+    text: str
+    ids: list[int]
+    images: list[dict[str, Tensor]]
+    visual_tokens: list[int]
+    escaped: int
+
+
+class InputBuilder:
+    """Turns requests into `ModelInput`s with a checkpoint's processor."""
+
+    def __init__(self, processor: Any) -> None:
+        self.processor = processor
+        self.tokenizer = processor.tokenizer
+        control = {*self.tokenizer.get_added_vocab(), processor.image_token} - set(TAGS)
+        longest_first = sorted(control, key=len, reverse=True)
+        self.control = re.compile("|".join(map(re.escape, longest_first)))
+        self.cache: OrderedDict[str, dict[str, Tensor]] = OrderedDict()
+
+    def build(self, request: Request) -> ModelInput:
+        """Raises InputError if an image cannot be read."""
+        files = {image.id: image.file for image in request.dialogue.images}
+        messages, order, escaped = self._messages(request)
+        text = self.processor.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True
+        )
+        images = [self._image(files[image_id]) for image_id in order]
+        replacements = [self.processor.replace_image_token(image, 0) for image in images]
+        (expanded,), _ = self.processor.get_text_with_replacements([text], replacements)
+        ids = self.tokenizer(expanded, add_special_tokens=False)["input_ids"]
+        visual_tokens = [text.count(self.processor.image_token) for text in replacements]
+        return ModelInput(request, text, ids, images, visual_tokens, escaped)
+
+    def _messages(self, request: Request) -> tuple[list[dict[str, Any]], list[int], int]:
+        """Chat messages with pictures in place, the image ids in that order, and the escapes."""
+        merged: list[str | int] = [""]
+        for part in request.prompt.parts():
+            merged[-1] = f"{merged[-1]}{part if isinstance(part, str) else image_tag(part)}"
+            if isinstance(part, int):
+                merged += [part, ""]
+        system, escaped = self._plain(request.prompt.system or "")
+        content: list[dict[str, str]] = []
+        for part in merged:
+            if isinstance(part, int):
+                content.append({"type": "image"})
+            elif part:
+                text, count = self._plain(part)
+                content.append({"type": "text", "text": text})
+                escaped += count
+        messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
+        if request.prompt.system is not None:
+            spoken = [{"type": "text", "text": system}]
+            messages.insert(0, {"role": "system", "content": spoken})
+        return messages, [part for part in merged if isinstance(part, int)], escaped
+
+    def _plain(self, text: str) -> tuple[str, int]:
+        """Text in which no control token of this tokenizer stands, save the FFR tags.
+
+        Somebody who types `<|im_end|>` or the image placeholder into a chat must neither end the
+        prompt nor shift the pictures.
+        """
+        return self.control.subn(lambda token: f"{token[0][0]} {token[0][1:]}", text)
+
+    def _image(self, file: str | None) -> dict[str, Tensor]:
+        if file is None:
+            raise InputError("an image without a file")
+        if file in self.cache:
+            self.cache.move_to_end(file)
+            return self.cache[file]
+        image = open_image(file)
+        try:
+            processed = self.processor.image_processor(images=[image], return_tensors="pt")
+        except ValueError as error:  # such as an absurd aspect ratio
+            raise InputError(str(error), where=f"image {file}") from None
+        self.cache[file] = dict(processed)
+        if len(self.cache) > KEPT_IMAGES:
+            self.cache.popitem(last=False)
+        return self.cache[file]
+
+    def collate(self, inputs: list[ModelInput]) -> dict[str, Tensor]:
+        """A left-padded batch: `input_ids`, `attention_mask` (both batch × length), image tensors."""
+        longest = max(len(one.ids) for one in inputs)
+        pad = self.tokenizer.pad_token_id
+        pad = self.tokenizer.eos_token_id if pad is None else pad
+        lengths = [longest - len(one.ids) for one in inputs]
+        rows = [[pad] * gap + one.ids for gap, one in zip(lengths, inputs, strict=True)]
+        mask = [[0] * gap + [1] * len(one.ids) for gap, one in zip(lengths, inputs, strict=True)]
+        batch = {"input_ids": torch.tensor(rows), "attention_mask": torch.tensor(mask)}
+        if getattr(self.processor, "return_mm_token_type_ids", False):
+            types = self.processor.create_mm_token_type_ids(rows)
+            batch["mm_token_type_ids"] = torch.tensor(types) * batch["attention_mask"]
+        images = [image for one in inputs for image in one.images]
+        for key in images[0] if images else ():
+            batch[key] = torch.cat([image[key] for image in images])
+        return batch

@@ -1,0 +1,156 @@
+"""A checkpoint folder as a model and a processor, or a clear line that says why not."""
+
+import copy
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import (
+    AutoConfig,
+    AutoModelForImageTextToText,
+    GenerationConfig,
+    PreTrainedModel,
+    ProcessorMixin,
+)
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+from transformers.models.auto.processing_auto import (
+    PROCESSOR_MAPPING_NAMES,
+    processor_class_from_name,
+)
+
+from f2rcli.adapters.checkpoints import find_checkpoint
+from f2rcli.tasks.errors import InputError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass
+class Loaded:
+    """`model` is what generates (a PEFT wrapper with an adapter); `base` the transformers model."""
+
+    model: Any
+    base: PreTrainedModel
+    processor: Any
+    generation: GenerationConfig
+
+
+def choose_device(device: str | None) -> str:
+    """`auto` spreads the weights over all GPUs; None takes one GPU if there is one."""
+    if device is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "auto":
+        return device
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        line = str(error).splitlines()[0]
+        raise InputError(f"no device {device!r}: {line}", fix="cpu always works") from None
+    return device
+
+
+def load(
+    folder: Path, adapter: str | None, dtype: str, device: str, max_pixels: int
+) -> Loaded:
+    """Raises InputError for a checkpoint whose architecture, weights or processor do not fit."""
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    config = _config(folder)
+    choice = _dtype(dtype, device)
+    try:
+        base, info = AutoModelForImageTextToText.from_pretrained(
+            folder,
+            config=config,
+            dtype=choice,
+            device_map=device,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(f"cannot be loaded: {error}", where=str(folder)) from None
+    if lacking := sorted([*info["missing_keys"], *info["mismatched_keys"]], key=str):
+        raise InputError(  # transformers would fill them with random numbers
+            f"{len(lacking)} weights are missing or of another shape, such as {lacking[0]}",
+            where=str(folder),
+            fix="fetch the checkpoint again, or check that config.json belongs to it",
+        )
+    base.eval()
+    model = _with_adapter(base, adapter) if adapter else base
+    generation = copy.deepcopy(base.generation_config) or GenerationConfig()
+    return Loaded(model, base, load_processor(folder, config.model_type, max_pixels), generation)
+
+
+def _config(folder: Path) -> Any:
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"config.json cannot be used: {error}", where=str(folder)) from None
+    if config.model_type not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+        raise InputError(
+            f"{config.model_type} is no vision-language architecture of "
+            f"transformers {transformers.__version__}",
+            where=str(folder),
+        )
+    return config
+
+
+def _dtype(name: str, device: str) -> Any:
+    if name == "auto":  # CPUs are slow or wrong in half precision
+        return torch.float32 if device == "cpu" else "auto"
+    if name not in DTYPES:
+        raise InputError(f"no dtype {name!r}", fix=f"it is auto, {', '.join(DTYPES)}")
+    return DTYPES[name]
+
+
+def _with_adapter(base: PreTrainedModel, adapter: str) -> Any:
+    """The adapter on top of its base, not merged into it, so that it computes what was trained."""
+    folder = find_checkpoint(adapter, needed="adapter_config.json")
+    if importlib.util.find_spec("peft") is None:
+        raise InputError("an adapter needs peft", fix="pip install 'f2rcli[train]'")
+    from peft import PeftModel
+
+    try:
+        return PeftModel.from_pretrained(base, folder).eval()
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        line = str(error).splitlines()[0]
+        raise InputError(f"does not fit the base: {line}", where=str(folder)) from None
+
+
+def load_processor(folder: Path, model_type: str, max_pixels: int) -> Any:
+    """The checkpoint's processor without its video part, which would need torchvision.
+
+    The image processor is torchvision's or Pillow's, whichever is there; the two differ in the last
+    bits, so a run records which one it was. Pixels an image: the checkpoint's limit or `max_pixels`,
+    whichever is lower.
+    """
+    full = processor_class_from_name(PROCESSOR_MAPPING_NAMES.get(model_type) or "")
+    if full is None:
+        raise InputError(f"no processor is known for {model_type}", where=str(folder))
+    attributes = [name for name in full.get_attributes() if name != "video_processor"]
+
+    class ImageTextProcessor(full):  # type: ignore[misc, valid-type]
+        @classmethod
+        def get_attributes(cls) -> list[str]:
+            return attributes
+
+    ImageTextProcessor.__name__ = full.__name__
+    try:
+        processor: ProcessorMixin = ImageTextProcessor.from_pretrained(
+            folder, trust_remote_code=False
+        )
+    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+        raise InputError(f"processor cannot be loaded: {error}", where=str(folder)) from None
+    if not processor.chat_template and not processor.tokenizer.chat_template:
+        raise InputError(
+            "no chat template in it (chat_template.jinja)", where=str(folder),
+            fix="a base model without one cannot be asked; use its instruct version",
+        )
+    size = processor.image_processor.size
+    if "longest_edge" in size:
+        longest = min(size["longest_edge"], max_pixels)
+        shortest = min(size["shortest_edge"], longest)
+        processor.image_processor.size = {"shortest_edge": shortest, "longest_edge": longest}
+    return processor

@@ -1,0 +1,211 @@
+"""One retriever for every open VLM that transformers loads."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
+
+import torch
+from transformers import GenerationConfig
+
+from f2rcli.adapters.checkpoints import find_checkpoint, provenance
+from f2rcli.adapters.registry import Settings
+from f2rcli.adapters.retriever import Retriever
+from f2rcli.adapters.vlm.audit import InputAudit
+from f2rcli.adapters.vlm.inputs import InputBuilder, ModelInput
+from f2rcli.adapters.vlm.loading import Loaded, choose_device, load
+from f2rcli.tasks.errors import InputError
+from f2rcli.tasks.slicing import MAX_TURNS
+from f2rcli.tasks.tags import render_answer
+from f2rcli.tasks.types import Failure, Request, Retrieval
+
+MAX_PIXELS = 602_112  # the release's limit: 768 visual tokens of 28 × 28 pixels
+SPARE_TOKENS = 64  # beyond the longest possible answer, for a model that adds a few words
+
+
+class VLM(Retriever):
+    """Greedy answers in batches, every input audited.
+
+    Requests are asked dialogue by dialogue, short dialogues first, so that a batch holds similar
+    lengths and an image is processed once for the queries of its dialogue.
+    """
+
+    max_turns = MAX_TURNS
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        *,
+        batch_size: int = 1,
+        max_new_tokens: int | None = None,
+        sources: dict[str, Any] | None = None,
+    ) -> None:
+        self.model, self.base = loaded.model, loaded.base
+        self.tokenizer = loaded.processor.tokenizer
+        self.processor = loaded.processor
+        self.inputs = InputBuilder(loaded.processor)
+        image_token_id = self.tokenizer.convert_tokens_to_ids(loaded.processor.image_token)
+        self.audit = InputAudit(loaded.base, self.tokenizer, image_token_id)
+        self.batch_size = batch_size
+        self.max_new_tokens = max_new_tokens
+        self.checkpoint_generation = loaded.generation
+        self.generation = _greedy(loaded.generation, self.tokenizer)
+        self.sources = sources or {}
+
+    @classmethod
+    def load(cls, row: dict[str, Any], settings: Settings) -> Self:
+        """Raises InputError if the checkpoint (or the adapter over it) is not there or does not fit."""
+        folder = find_checkpoint(row["checkpoint"])
+        adapter = settings.adapter or row.get("adapter")
+        loaded = load(
+            folder,
+            adapter,
+            settings.dtype or row.get("dtype", "auto"),
+            choose_device(settings.device),
+            settings.max_pixels or row.get("max_pixels", MAX_PIXELS),
+        )
+        sources = {"checkpoint": {"name": row["checkpoint"], **provenance(folder)}}
+        if adapter:
+            adapter_folder = find_checkpoint(adapter, needed="adapter_config.json")
+            sources["adapter"] = {"name": adapter, **provenance(adapter_folder)}
+        limit = settings.max_new_tokens or row.get("max_new_tokens")
+        return cls(loaded, batch_size=settings.batch_size, max_new_tokens=limit, sources=sources)
+
+    def identity(self) -> dict[str, Any]:
+        return {
+            **{source: found["digest"] for source, found in self.sources.items()},
+            "dtype": str(self.base.dtype).removeprefix("torch."),
+            "image_size": dict(self.processor.image_processor.size),
+            "image_processor": type(self.processor.image_processor).__name__,
+            "decoding": {
+                "checkpoint": _shown(self.checkpoint_generation),
+                "applied": _shown(self.generation),
+                "max_new_tokens": self.max_new_tokens or f"longest answer + {SPARE_TOKENS}",
+            },
+        }
+
+    def environment(self) -> dict[str, Any]:
+        return {
+            "sources": self.sources,
+            "device": str(self.base.device),
+            "device_name": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+            "attention": self.base.config._attn_implementation,
+            "batch_size": self.batch_size,
+        }
+
+    def retrieve(self, requests: Sequence[Request]) -> Iterator[Retrieval]:
+        ordered = sorted(
+            requests,
+            key=lambda r: (len(r.dialogue.utterances), r.dialogue.digest, len(r.query.text)),
+        )
+        for begin in range(0, len(ordered), self.batch_size):
+            ready: list[ModelInput] = []
+            for request in ordered[begin : begin + self.batch_size]:
+                try:
+                    ready.append(self.inputs.build(request))
+                except InputError as error:  # an unreadable picture costs its request, not the run
+                    yield _failed(request, str(error))
+            yield from self._answer(ready)
+
+    def _answer(self, batch: list[ModelInput]) -> Iterator[Retrieval]:
+        """Answers to a batch; one that does not work is halved until the culprit stands alone."""
+        if not batch:
+            return
+        try:
+            yield from self._generate(batch)
+        except (RuntimeError, ValueError, IndexError) as error:  # out of memory is a RuntimeError
+            if len(batch) == 1:
+                yield _failed(batch[0].request, f"{type(error).__name__}: {error}")
+                return
+            middle = len(batch) // 2
+            yield from self._answer(batch[:middle])
+            yield from self._answer(batch[middle:])
+
+    def _generate(self, batch: list[ModelInput]) -> list[Retrieval]:
+        started = time.perf_counter()
+        caps = [self._token_cap(one.request) for one in batch]
+        collated = self.inputs.collate(batch)
+        length = collated["input_ids"].shape[1]
+        limit = getattr(self.base.config.get_text_config(), "max_position_embeddings", None)
+        if limit and length + max(caps) > limit:
+            raise ValueError(
+                f"a prompt of {length} tokens and an answer of {max(caps)} do not fit into the "
+                f"model's {limit} positions"
+            )
+        self.audit.arm(batch)
+        with torch.inference_mode():
+            output = self.model.generate(
+                **{key: tensor.to(self.base.device) for key, tensor in collated.items()},
+                generation_config=self.generation,
+                max_new_tokens=max(caps),
+            )
+        answers = output[:, length:].tolist()
+        seconds = (time.perf_counter() - started) / len(batch)
+        faults = self.audit.result()
+        return [
+            self._retrieval(*parts, seconds)
+            for parts in zip(batch, answers, caps, faults, strict=True)
+        ]
+
+    def _retrieval(
+        self, one: ModelInput, tokens: list[int], cap: int, fault: str | None, seconds: float
+    ) -> Retrieval:
+        if fault:
+            return _failed(one.request, f"input audit: {fault}")
+        ends = self.generation.eos_token_id
+        ends = set(ends if isinstance(ends, list) else [ends])
+        # Each answer under its own cap, so that it does not depend on who shared its batch.
+        tokens = tokens[:cap]
+        end = next((i for i, token in enumerate(tokens) if token in ends), None)
+        text = self.tokenizer.decode(
+            tokens[:end], skip_special_tokens=False, clean_up_tokenization_spaces=False
+        )
+        return Retrieval(
+            one.request.id,
+            text=text,
+            failure=Failure("truncated", f"no end within {cap} tokens") if end is None else None,
+            prompt_tokens=len(one.ids),
+            output_tokens=len(tokens) if end is None else end,
+            seconds=seconds,
+            details={
+                "images": len(one.images),
+                "visual_tokens": sum(one.visual_tokens),
+                **({"escaped_control_tokens": one.escaped} if one.escaped else {}),
+            },
+        )
+
+    def _token_cap(self, request: Request) -> int:
+        """Enough for every id of the dialogue in the official form, and a few words more.
+
+        (The release allows 15,536 tokens, of which a runaway answer uses every one.)
+        """
+        if self.max_new_tokens:
+            return self.max_new_tokens
+        longest = render_answer(request.dialogue.everything)
+        return len(self.tokenizer(longest)["input_ids"]) + SPARE_TOKENS
+
+
+def _shown(config: GenerationConfig) -> dict[str, Any]:
+    """What differs from transformers' defaults; its own version is recorded elsewhere."""
+    return {k: v for k, v in config.to_diff_dict().items() if k != "transformers_version"}
+
+
+def _failed(request: Request, message: str) -> Retrieval:
+    line = " ".join(message.split())
+    return Retrieval(request.id, failure=Failure("error", line[:500]))
+
+
+def _greedy(checkpoint: GenerationConfig, tokenizer: Any) -> GenerationConfig:
+    """The checkpoint's generation config without its sampling: penalties and end tokens stay.
+
+    Qwen2-VL's, for one, says do_sample with top_k 1; Qwen2.5-VL's has a repetition penalty of 1.05.
+    Which is kept shows in run.json.
+    """
+    applied = GenerationConfig(**checkpoint.to_diff_dict())
+    applied.do_sample = False
+    applied.temperature = applied.top_p = applied.top_k = None
+    if applied.eos_token_id is None:
+        applied.eos_token_id = tokenizer.eos_token_id
+    if applied.pad_token_id is None:
+        pad, end = tokenizer.pad_token_id, applied.eos_token_id
+        applied.pad_token_id = pad if pad is not None else end[0] if isinstance(end, list) else end
+    return applied

@@ -1,0 +1,99 @@
+"""f2r data …"""
+
+import json
+from pathlib import Path
+
+import click
+
+PATH = click.Path(path_type=Path)
+DATA_ROOT = click.option("--data-root", type=PATH, help="Where data lies (or F2R_DATA).")
+OUT = click.option("-o", "--out", required=True, type=PATH, help="The file to write.")
+
+
+@click.group("data")
+def group() -> None:
+    """Check, describe, slice and merge data files."""
+
+
+@group.command()
+@click.argument("task", metavar="PATH")
+@DATA_ROOT
+@click.option("--allow-outside-images", is_flag=True, help="Let image paths leave the data's folder.")
+def check(task: str, data_root: Path | None, allow_outside_images: bool) -> int:
+    """List every problem of a file (or task): format, tags, ids, duplicates, images.
+
+    Exit code 2 if a record cannot be evaluated as it is; warnings alone are 0.
+    """
+    from f2rcli.tasks.check import Checker
+    from f2rcli.tasks.datasets import load_task
+
+    loaded = load_task(task, data_root, allow_outside=allow_outside_images)
+    checker = Checker(loaded.path, loaded.images)
+    fatal = warnings = 0
+    for finding in checker.findings():
+        click.echo(str(finding))
+        fatal, warnings = fatal + finding.fatal, warnings + (not finding.fatal)
+    click.echo(
+        f"{loaded.path}: {checker.records} records, {checker.requests} requests, "
+        f"{fatal} problems, {warnings} warnings"
+    )
+    return 2 if fatal else 0
+
+
+@group.command()
+@click.argument("task", metavar="PATH")
+@DATA_ROOT
+def stats(task: str, data_root: Path | None) -> None:
+    """Turns, images, query and gold sizes, and how scattered fragments are."""
+    from f2rcli.results.render import console, print_rows
+    from f2rcli.tasks.datasets import load_task
+    from f2rcli.tasks.stats import collect
+
+    loaded = load_task(task, data_root)
+    found = collect(loaded.requests())
+    print_rows(["a request", "mean", "min", "median", "max"], found.rows(), console())
+    click.echo(
+        f"{loaded.title}: {found.requests} requests over {len(found.dialogues)} dialogues; "
+        f"{found.nothing} match nothing, {found.images_only} only images"
+    )
+
+
+@group.command("slice")
+@click.argument("task", metavar="PATH")
+@OUT
+@DATA_ROOT
+@click.option("--turns", type=click.IntRange(min=1), default=100, show_default=True, help="At most.")
+def slice_(task: str, out: Path, data_root: Path | None, turns: int) -> None:
+    """Cut dialogues of more than --turns turns into slices, as official records (JSON Lines)."""
+    from f2rcli.results.runs import replacing
+    from f2rcli.tasks.datasets import load_task
+    from f2rcli.tasks.records import record_of
+    from f2rcli.tasks.slicing import slice_request
+
+    requests = written = 0
+    with replacing(out) as file:
+        for request in load_task(task, data_root).requests():
+            requests += 1
+            for part in slice_request(request, turns):
+                file.write(json.dumps(record_of(part.request), ensure_ascii=False) + "\n")
+                written += 1
+    click.echo(f"{out}: {written} records from {requests} requests")
+
+
+@group.command()
+@click.argument("slices", type=PATH)
+@click.argument("original")
+@OUT
+@DATA_ROOT
+def merge(slices: Path, original: str, out: Path, data_root: Path | None) -> None:
+    """Merge the predictions for SLICES into predictions for the ORIGINAL records."""
+    from f2rcli.results.runs import replacing
+    from f2rcli.tasks.datasets import load_task
+    from f2rcli.tasks.slicing import merge_predictions
+
+    written = 0
+    with replacing(out) as file:
+        for line in merge_predictions(slices, load_task(original, data_root)):
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            written += 1
+    click.echo(f"{out}: {written} predictions")

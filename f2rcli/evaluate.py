@@ -1,0 +1,128 @@
+"""f2r eval"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from f2rcli.results.evaluate import Selection
+    from f2rcli.results.runs import RunFolder
+
+UNANSWERED = 3
+LISTS = ("--model", "-m", "--task", "-t")
+
+
+class ListCommand(click.Command):
+    """Lets `--model a b c` stand for `--model a --model b --model c`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        spread: list[str] = []
+        option = ""
+        for position, arg in enumerate(args):
+            if arg.startswith("-"):
+                option = arg if arg in LISTS else ""
+            elif option and args[position - 1] != option:
+                spread.append(option)
+            spread.append(arg)
+        return super().parse_args(ctx, spread)
+
+
+@click.command("eval", cls=ListCommand)
+@click.option(
+    "-m", "--model", "models", multiple=True, required=True, metavar="MODEL…",
+    help="Names from `f2r models`, hf:PATH, or file.py:Class; several may follow.",
+)
+@click.option(
+    "-t", "--task", "tasks", multiple=True, metavar="TASK…",
+    help="Names from `f2r tasks`, NAME=FILE, or a file. Default: mldr wechat.",
+)
+@click.option("--data-root", type=click.Path(path_type=Path), help="Where data lies (or F2R_DATA).")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True,
+    help="Where run folders go.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="A deterministic subsample of so many requests.")
+@click.option("--seed", type=int, default=0, show_default=True, help="For --limit and the random row.")
+@click.option("--prompt", help="en, zh or a file with {query} and {dialogue}, instead of the recorded one.")
+@click.option(
+    "--prompt-from", type=click.Path(path_type=Path), help="Take the prompt of this file's first record."
+)
+@click.option("--registry", type=click.Path(path_type=Path), help="Model rows of your own (TOML).")
+@click.option("--adapter", help="A LoRA adapter over the model's checkpoint.")
+@click.option("--device", help="cpu, cuda, cuda:1 …, or auto: over all GPUs.")
+@click.option("--dtype", help="auto, float32, bfloat16 or float16.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--max-pixels", type=click.IntRange(min=784), help="Pixels an image. Default: 602112.")
+@click.option("--max-new-tokens", type=click.IntRange(min=1), help="Default: from the dialogue's ids.")
+@click.option("--allow-outside-images", is_flag=True, help="Let image paths leave the data's folder.")
+@click.option("--modality", is_flag=True, help="Also tables of utterances and of images.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+def command(models: tuple[str, ...], tasks: tuple[str, ...], **options: Any) -> int:
+    """Run models on tasks and print a table.
+
+    Each model on each task is a run folder under --out. The same command resumes what was
+    interrupted and asks again only what failed with an error.
+    """
+    from f2rcli.adapters.registry import find_row, load_rows
+    from f2rcli.progress import Reporter
+    from f2rcli.results.render import console, print_table
+    from f2rcli.results.tables import build_table
+
+    rows = load_rows(options["registry"])
+    chosen = [find_row(name, rows) for name in dict.fromkeys(models)]
+    selections = _selections(tasks or ("mldr", "wechat"), options)
+    reporter = Reporter(quiet=options["quiet"])
+    runs: list[RunFolder] = []
+    for row in chosen:
+        runs += _run(row, selections, options, reporter)
+    parts = ("joint", "utterance", "image") if options["modality"] else ("joint",)
+    table = build_table(runs)
+    print_table(table, parts, console())
+    for run in runs:
+        click.echo(f"run: {run.path}")
+    errors = sum(s["failures"]["error"] for row in table.rows for s in row.scores.values() if "failures" in s)
+    if errors:
+        click.echo(f"f2r: {errors} requests unanswered; the same command asks them again", err=True)
+    return UNANSWERED if errors else 0
+
+
+def _selections(tasks: tuple[str, ...], options: dict[str, Any]) -> "list[Selection]":
+    """Every task read before any model is loaded, so that bad data costs seconds."""
+    from f2rcli.results.evaluate import Selection
+    from f2rcli.tasks.datasets import load_task
+    from f2rcli.tasks.prompts import choose_template
+
+    template = choose_template(options["prompt"], options["prompt_from"])
+    loaded = [
+        load_task(
+            task,
+            options["data_root"],
+            allow_outside=options["allow_outside_images"],
+            template=template,
+        )
+        for task in dict.fromkeys(tasks)
+    ]
+    return [Selection.of(task, options["limit"], options["seed"]) for task in loaded]
+
+
+def _run(row: Any, selections: "list[Selection]", options: dict[str, Any], reporter: Any) -> "list[RunFolder]":
+    """One model on every task; it is out of memory before the next is loaded."""
+    import gc
+
+    from f2rcli.adapters.registry import Settings, build
+    from f2rcli.results.evaluate import evaluate
+
+    names = ("seed", "adapter", "dtype", "device", "batch_size", "max_pixels", "max_new_tokens")
+    retriever = build(row, Settings(**{name: options[name] for name in names}))
+    runs = []
+    for selection in selections:
+        with reporter.run(f"{row.name} on {selection.task.name}") as progress:
+            runs.append(evaluate(row, retriever, selection, options["out"], progress))
+    del retriever
+    gc.collect()
+    if row.kind == "transformers":
+        import torch
+
+        torch.cuda.empty_cache()
+    return runs

@@ -1,0 +1,75 @@
+"""The `f2r` command. Command modules import click only; everything heavy waits until it is used."""
+
+import os
+import sys
+
+import click
+
+from f2rcli import (
+    __version__,
+    calibrate,
+    data,
+    evaluate,
+    models,
+    retrieve,
+    score,
+    show,
+    table,
+)
+
+INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="f2r")
+def cli() -> None:
+    """Evaluate and compare models on fine-grained fragment retrieval.
+
+    Given a long chat with pictures and a query, a model finds the utterances and images that belong
+    to the query. `f2r eval` scores models on tasks, `f2r retrieve` asks one about your own chat.
+
+    \b
+    Exit codes: 0 fine; 1 a gate says no; 2 wrong usage or unusable input;
+    3 finished with requests unanswered; 130 interrupted (3 and 130: run it again to resume).
+    """
+
+
+for command in (
+    evaluate.command,
+    score.command,
+    table.command,
+    show.command,
+    retrieve.command,
+    calibrate.command,
+    models.models,
+    models.tasks,
+    data.group,
+):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run a command; whatever a user can mend is one line on standard error and exit code 2."""
+    from f2rcli.tasks.errors import InputError
+
+    try:
+        code = cli.main(standalone_mode=False)
+    except InputError as error:
+        code = _complain(str(error))
+    except click.UsageError as error:
+        help_line = f" (see `{error.ctx.command_path} --help`)" if error.ctx else ""
+        code = _complain(" ".join(error.format_message().split()) + help_line)
+    except click.ClickException as error:
+        code = _complain(error.format_message())
+    except (KeyboardInterrupt, click.Abort):
+        print("f2r: interrupted; run the same command again to go on", file=sys.stderr)
+        code = INTERRUPTED
+    except BrokenPipeError:  # `f2r … | head` is no error; and do not complain at exit either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(line: str) -> int:
+    print(f"f2r: {line}", file=sys.stderr)
+    return 2

@@ -1,0 +1,64 @@
+"""f2r retrieve"""
+
+import json
+from pathlib import Path
+
+import click
+
+UNANSWERED = 3
+
+
+@click.command("retrieve")
+@click.option("-m", "--model", required=True, help="A name from `f2r models`, hf:PATH, or file.py:Class.")
+@click.argument("dialogue", type=click.Path(path_type=Path))
+@click.argument("query")
+@click.option("--id", "wanted", help="Which dialogue, where the file holds several.")
+@click.option("--prompt", help="en, zh or a file with {query} and {dialogue}. Default: by the query's language.")
+@click.option(
+    "--prompt-from", type=click.Path(path_type=Path), help="Take the prompt of this file's first record."
+)
+@click.option("--registry", type=click.Path(path_type=Path), help="Model rows of your own (TOML).")
+@click.option("--adapter", help="A LoRA adapter over the model's checkpoint.")
+@click.option("--device", help="cpu, cuda, cuda:1 …, or auto: over all GPUs.")
+@click.option("--allow-outside-images", is_flag=True, help="Let image paths leave the file's folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print the fragment as JSON.")
+def command(
+    model: str,
+    dialogue: Path,
+    query: str,
+    wanted: str | None,
+    prompt: str | None,
+    prompt_from: Path | None,
+    registry: Path | None,
+    adapter: str | None,
+    device: str | None,
+    allow_outside_images: bool,
+    as_json: bool,
+) -> int:
+    """Find the fragment of your own chat that belongs to QUERY.
+
+    DIALOGUE is a raw chat (JSON): {"dialogue": [{"utterance_idx": 0, "speaker": "Ann", "utterance":
+    "text" or [{"image_url": "photo.jpg"}]}, …]}.
+    """
+    from f2rcli.adapters.ask import ask
+    from f2rcli.adapters.registry import Settings, build, find_row, load_rows
+    from f2rcli.results.render import console
+    from f2rcli.results.show import show_fragment
+    from f2rcli.tasks.chats import read_dialogue
+    from f2rcli.tasks.images import ImageFolder
+    from f2rcli.tasks.prompts import PromptTemplate, choose_template
+
+    row = find_row(model, load_rows(registry))
+    chat = read_dialogue(dialogue, wanted)
+    template = choose_template(prompt, prompt_from) or PromptTemplate.by_language()
+    retriever = build(row, Settings(adapter=adapter, device=device))
+    images = ImageFolder((dialogue.parent,), allow_outside_images)
+    found = ask(retriever, chat, query, template, images)
+    for failure in found.failures:
+        click.echo(f"f2r: {failure}", err=True)
+    if as_json:
+        ids = {name: sorted(getattr(found.fragment, name)) for name in ("utterances", "images")}
+        click.echo(json.dumps(ids))
+    elif len(found.fragment) or not found.failures:
+        show_fragment(chat, found.fragment, console())
+    return UNANSWERED if found.failures else 0

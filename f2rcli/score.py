@@ -1,0 +1,56 @@
+"""f2r score"""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from f2rcli.tasks.scoring import Average, Protocol
+
+
+@click.command("score")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--protocol", type=click.Choice(["published", "strict"]),
+    help="Default: the run's task's own; published for a bare prediction file.",
+)
+@click.option("--average", type=click.Choice(["micro", "macro"]), default="micro", show_default=True)
+@click.option("--json", "json_to", metavar="FILE", help="Write the scores as JSON; - is standard output.")
+def command(
+    files: tuple[Path, ...], protocol: "Protocol | None", average: "Average", json_to: str | None
+) -> None:
+    """Score prediction files (ours or the authors' format) or run folders, without any model.
+
+    For a run folder, its predictions.jsonl and scores.json are made again from its answers.
+    """
+    from f2rcli.results.render import console, print_scores
+    from f2rcli.results.runs import write_json
+
+    results = {str(file): _score(file, protocol, average) for file in files}
+    written: Any = results if len(results) > 1 else next(iter(results.values()))
+    if json_to == "-":
+        click.echo(json.dumps(written, ensure_ascii=False, indent=2))
+        return
+    if json_to:
+        write_json(Path(json_to), written)
+    print_scores(results, console())
+
+
+def _score(file: Path, protocol: "Protocol | None", average: "Average") -> dict[str, Any]:
+    from f2rcli.results.evaluate import rebuild
+    from f2rcli.results.runs import PREDICTIONS, RunFolder
+    from f2rcli.tasks.errors import InputError
+    from f2rcli.tasks.predictions import read_predictions
+    from f2rcli.tasks.scoring import score
+
+    chosen: Protocol = protocol or "published"
+    if RunFolder.is_one(file):
+        run = RunFolder(file)
+        rebuild(run)
+        chosen = protocol or run.record()["task"]["protocol"]
+        file = file / PREDICTIONS
+    elif file.is_dir():
+        raise InputError("a folder without run.json", where=str(file), fix="give runs or files")
+    return score(read_predictions(file))[chosen].result(average)

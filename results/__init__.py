@@ -1,0 +1,1 @@
+"""Run records and what is made of them: derived predictions, scores, tables."""

@@ -1,0 +1,56 @@
+"""From the answers of a run to its predictions and scores."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from f2rcli.results.runs import PREDICTIONS, SCORES, RunFolder, replacing, write_json
+from f2rcli.tasks.predictions import Answer, parse_prediction, prediction_line
+from f2rcli.tasks.scoring import PROTOCOLS, Scorer
+from f2rcli.tasks.slicing import Slice, merge_answers, slice_request, slices_field
+from f2rcli.tasks.tags import render_answer
+from f2rcli.tasks.types import Request, Retrieval
+
+
+def derive(run: RunFolder, requests: Iterable[Request], max_turns: int | None) -> dict[str, Any]:
+    """Write predictions.jsonl (dataset order, slices merged) and scores.json; returns the scores."""
+    attempts = run.attempts()
+    scorers = {protocol: Scorer(protocol) for protocol in PROTOCOLS}
+    with replacing(run.path / PREDICTIONS) as file:
+        for request in requests:
+            line = _line(request, slice_request(request, max_turns), attempts)
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            prediction = parse_prediction(line, request.id)
+            for scorer in scorers.values():
+                scorer.add(prediction)
+    scores = {protocol: scorer.result() for protocol, scorer in scorers.items()}
+    write_json(run.path / SCORES, scores)
+    return scores
+
+
+def _line(
+    request: Request, slices: list[Slice], attempts: dict[str, Retrieval]
+) -> dict[str, Any]:
+    """One request's prediction line from the last attempt at it, or at each of its slices."""
+    tried = [attempts.get(part.request.id) for part in slices]
+    failures = {
+        attempt.failure.kind: attempt.failure.message
+        for attempt in tried
+        if attempt and attempt.failure
+    }
+    if None in tried:
+        failures["error"] = "not asked yet"
+    texts = [attempt.text or "" if attempt else "" for attempt in tried]
+    ours: dict[str, Any] = {"failures": failures}
+    for name in ("prompt_tokens", "output_tokens", "seconds"):
+        values = [getattr(attempt, name) for attempt in tried if attempt]
+        if values and None not in values:
+            ours[name] = sum(values)
+    if len(slices) == 1:
+        return prediction_line(request, texts[0], ours)
+    total = len(request.dialogue.images)
+    answers = [Answer(text, part.images, total) for text, part in zip(texts, slices, strict=True)]
+    ours["slices"] = slices_field(answers)
+    unanswered = failures.keys() & {"error", "refused"}
+    merged = "" if unanswered else render_answer(merge_answers(answers, request.dialogue))
+    return prediction_line(request, merged, ours)

@@ -1,0 +1,124 @@
+"""Drawing tables with Rich: in colour on a terminal, plain text in a pipe."""
+
+import sys
+from collections.abc import Iterable
+from typing import IO, Any
+
+import rich.box
+import rich.table
+from rich.console import Console
+
+from f2rcli.results.tables import Row, Table
+from f2rcli.tasks.metrics import NAMES
+
+HEADERS = {"precision": "P", "recall": "R", "f1": "F1", "mcc": "MCC"}
+STYLES = {"reference": "dim", "published": "italic"}
+TASK_WIDTH = 31  # four numbers and the gaps between them
+MODEL_WIDTH = 34
+
+
+def console(file: IO[str] | None = None) -> Console:
+    """Standard output as it is; a pipe gets lines as long as they need to be."""
+    made = Console(file=file or sys.stdout, highlight=False, emoji=False, markup=False)
+    if not made.is_terminal:
+        made.width = 1000
+    return made
+
+
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.2f}"
+
+
+def print_table(table: Table, parts: Iterable[str], to: Console) -> None:
+    """One table a part (joint, utterance, image), as many tasks beside each other as fit."""
+    fitting = max(1, (to.width - MODEL_WIDTH) // TASK_WIDTH)
+    tasks = list(table.tasks)
+    for part in parts:
+        for begin in range(0, len(tasks), fitting):
+            _print_part(table, part, tasks[begin : begin + fitting], to)
+    for note in _notes(table):
+        to.print(note, style="dim", soft_wrap=True)
+
+
+def _print_part(table: Table, part: str, tasks: list[str], to: Console) -> None:
+    drawn = _grid(to)
+    drawn.add_column(f"{part}, %")
+    drawn.add_column("trained")
+    failing = {task for task in tasks for row in table.rows if _remarks(row.scores.get(task))}
+    for task in tasks:
+        for number, metric in enumerate(NAMES):
+            head = task if number == 0 else ""
+            drawn.add_column(f"{head}\n{HEADERS[metric]}", justify="right", no_wrap=True)
+        if task in failing:
+            drawn.add_column("\nnot as it should be")
+    for row in table.rows:
+        cells = [row.model, row.trained]
+        for task in tasks:
+            scores = row.scores.get(task)
+            values = (scores or {}).get(part, {})
+            cells += [percent(values.get(metric)) if scores else "" for metric in NAMES]
+            if task in failing:
+                cells.append(", ".join(_remarks(scores, part)))
+        if any(row.scores.get(task) for task in tasks):
+            drawn.add_row(*cells, style=STYLES.get(row.kind, ""))
+    to.print(drawn)
+
+
+def _grid(to: Console) -> rich.table.Table:
+    box = rich.box.SIMPLE if to.is_terminal else None
+    return rich.table.Table(box=box, padding=(0, 1), pad_edge=False)
+
+
+def _remarks(scores: dict[str, Any] | None, part: str = "joint") -> list[str]:
+    """Failures and coverage, where they are not 0 and 100 %."""
+    if not scores or "failures" not in scores:
+        return []
+    remarks = []
+    if scores["coverage"] < 1:
+        answered = scores["answered"][part]["f1"]
+        remarks.append(f"coverage {percent(scores['coverage'])} % (F1 of these {percent(answered)})")
+    remarks += [f"{count} {kind}" for kind, count in scores["failures"].items() if count]
+    if scores["out_of_range_ids"]:
+        remarks.append(f"{scores['out_of_range_ids']} ids out of range")
+    return remarks
+
+
+def _notes(table: Table) -> list[str]:
+    notes = []
+    for task, protocol in table.tasks.items():
+        samples = {s["samples"] for row in table.rows if (s := row.scores.get(task)) and "samples" in s}
+        count = " or ".join(str(number) for number in sorted(samples))
+        notes.append(f"{task}: {count} requests, {protocol} protocol, micro average")
+    if any(row.kind == "published" for row in table.rows):
+        notes.append("† published, not run here")
+    return notes + table.notes
+
+
+def print_scores(results: dict[str, dict[str, Any]], to: Console) -> None:
+    """Every part of every file's scores (the object of scores.json)."""
+    drawn = _grid(to)
+    for header in ("file", "%"):
+        drawn.add_column(header)
+    for metric in NAMES:
+        drawn.add_column(HEADERS[metric], justify="right")
+    drawn.add_column("not as it should be")
+    for name, scores in results.items():
+        for part in ("utterance", "image", "joint"):
+            head = name if part == "utterance" else ""
+            remarks = ", ".join(_remarks(scores)) if part == "utterance" else ""
+            values = [percent(scores[part][metric]) for metric in NAMES]
+            drawn.add_row(head, part, *values, remarks)
+    to.print(drawn)
+    for name, scores in results.items():
+        line = f"{name}: {scores['samples']} samples, {scores['protocol']} protocol, {scores['average']} average"
+        to.print(line, style="dim", soft_wrap=True)
+
+
+def print_rows(headers: list[str], rows: Iterable[list[str]], to: Console) -> None:
+    """A plain listing."""
+    drawn = _grid(to)
+    for header in headers:
+        drawn.add_column(header)
+    for row in rows:
+        drawn.add_row(*row)
+    to.print(drawn)

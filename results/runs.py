@@ -1,0 +1,175 @@
+"""Run folders: one model on one task, every answer on disk as soon as it is there."""
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import filelock
+
+from f2rcli.tasks.errors import InputError
+from f2rcli.tasks.types import Failure, Retrieval, digest
+
+RECORD, ANSWERS, PREDICTIONS, SCORES = (
+    "run.json",
+    "answers.jsonl",
+    "predictions.jsonl",
+    "scores.json",
+)
+LOCK = ".lock"
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def slug(name: str) -> str:
+    """A name as a folder's: letters of any script, digits, and a few safe signs."""
+    return re.sub(r"[^\w.+-]+", "-", name).strip("-.")[-80:] or "unnamed"
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    with replacing(path) as lines:
+        lines.write(text)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Any]:
+    """Write a whole file or none: a reader sees the old content or the new."""
+    fresh = path.with_name(path.name + ".new")
+    with fresh.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+class RunFolder:
+    """A run on disk. `answers.jsonl` is the truth; `run.json` says what it is the truth about."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def place(cls, out: Path, task: str, model: str, identity: dict[str, Any]) -> Self:
+        """Where a run of this identity lives: the same command finds its own run again."""
+        return cls(out / slug(task) / f"{slug(model)}-{digest(identity)[:8]}")
+
+    @staticmethod
+    def is_one(path: Path) -> bool:
+        return (path / RECORD).is_file()
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Raises InputError if another process writes this run."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(self.path / LOCK, timeout=0)
+            with lock:
+                yield
+        except filelock.Timeout:
+            raise InputError(
+                "another process is writing this run", where=str(self.path), fix="wait for it to end"
+            ) from None
+        except OSError as error:
+            raise InputError(
+                f"cannot be written: {error.strerror}", where=str(self.path), fix="give another --out"
+            ) from None
+
+    def record(self) -> dict[str, Any]:
+        """run.json. Raises InputError if it cannot be read."""
+        try:
+            record = json.loads((self.path / RECORD).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"cannot be read ({error})", where=str(self.path / RECORD)) from None
+        if not isinstance(record, dict):
+            raise InputError("not an object", where=str(self.path / RECORD))
+        return record
+
+    def begin(self, description: dict[str, Any], environment: dict[str, Any]) -> None:
+        """Write run.json, or note in an existing one that another session goes on with it."""
+        session = {"started": now(), "finished": None, "environment": environment}
+        if self.is_one(self.path):
+            record = self.record()
+            if record["identity"] != description["identity"]:
+                raise InputError("holds another run", where=str(self.path), fix="move it away")
+        else:
+            record = {**description, "started": session["started"], "sessions": []}
+        record["finished"] = None
+        record["sessions"].append(session)
+        write_json(self.path / RECORD, record)
+
+    def finish(self) -> None:
+        record = self.record()
+        record["finished"] = record["sessions"][-1]["finished"] = now()
+        write_json(self.path / RECORD, record)
+
+    def repair(self) -> None:
+        """Drop a last line that a killed process left torn."""
+        path = self.path / ANSWERS
+        if not path.exists():
+            return
+        with path.open("rb+") as file:
+            size = file.seek(0, os.SEEK_END)
+            keep = size
+            while keep:
+                file.seek(keep - 1)
+                if file.read(1) == b"\n":
+                    break
+                keep -= 1
+            if keep < size:
+                file.truncate(keep)
+
+    def attempts(self) -> dict[str, Retrieval]:
+        """The last attempt at every request (or slice). Raises InputError for a damaged line."""
+        path = self.path / ANSWERS
+        if not path.exists():
+            return {}
+        found: dict[str, Retrieval] = {}
+        with path.open("rb") as file:
+            for number, raw in enumerate(file, 1):
+                if not raw.endswith(b"\n"):
+                    break
+                try:
+                    attempt = _retrieval(json.loads(raw))
+                except (ValueError, KeyError, TypeError):
+                    raise InputError(
+                        "not an answer that f2r wrote",
+                        where=f"{path}:{number}",
+                        fix="remove the line; its request is then asked again",
+                    ) from None
+                found[attempt.request] = attempt
+        return found
+
+    @contextlib.contextmanager
+    def appending(self) -> Iterator["Appender"]:
+        with (self.path / ANSWERS).open("ab") as file:
+            yield Appender(file)
+
+
+class Appender:
+    """Appends attempts so that each is on disk before the next is asked for."""
+
+    def __init__(self, file: Any) -> None:
+        self.file = file
+
+    def append(self, attempt: Retrieval) -> None:
+        line = json.dumps({**asdict(attempt), "at": now()}, ensure_ascii=False)
+        self.file.write(line.encode("utf-8", "backslashreplace") + b"\n")
+        self.file.flush()
+        os.fsync(self.file.fileno())
+
+
+def _retrieval(line: dict[str, Any]) -> Retrieval:
+    line.pop("at")
+    failure = line.pop("failure")
+    return Retrieval(**line, failure=Failure(**failure) if failure else None)

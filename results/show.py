@@ -1,0 +1,116 @@
+"""One dialogue in the terminal: what is gold, what was retrieved, what was missed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from f2rcli.results.runs import PREDICTIONS, RunFolder
+from f2rcli.tasks import tags
+from f2rcli.tasks.errors import InputError
+from f2rcli.tasks.jsonstream import Entry, read_values
+from f2rcli.tasks.predictions import parse_prediction, user_content
+from f2rcli.tasks.scoring import JUDGES, Protocol, Verdict
+from f2rcli.tasks.types import Dialogue, Fragment, Image
+
+MARKS = {
+    (True, True): ("✓", "green", "gold and retrieved"),
+    (True, False): ("○", "yellow", "gold but missed"),
+    (False, True): ("✗", "red", "retrieved but not gold"),
+    (False, False): (" ", "dim", ""),
+}
+
+
+def prediction_file(path: Path) -> Path:
+    """The prediction file of a run folder, or the file itself."""
+    if RunFolder.is_one(path):
+        path = path / PREDICTIONS
+    if not path.is_file():
+        raise InputError("neither a run folder nor a prediction file", where=str(path))
+    return path
+
+
+def find_prediction(path: Path, wanted: str) -> dict[str, Any]:
+    """The prediction line with this request id (or this place in the file, counted from 0)."""
+    known = []
+    for entry in read_values(path):
+        name = _name(entry)
+        if wanted in (name, str(entry.number)):
+            return dict(entry.value)
+        known.append(name)
+    some = ", ".join(known[:5]) + (" …" if len(known) > 5 else "")
+    raise InputError(f"no request {wanted!r}", where=str(path), fix=f"there are {some}")
+
+
+def _name(entry: Entry) -> str:
+    line = entry.value if isinstance(entry.value, dict) else {}
+    ours = line.get("f2r")
+    name = ours.get("request") if isinstance(ours, dict) else line.get("dialogue_id")
+    return str(name or entry.number)
+
+
+def show_prediction(line: dict[str, Any], protocol: Protocol, to: Console) -> None:
+    """Dialogue, marks, counts, and the answer as the model wrote it."""
+    prediction = parse_prediction(line, "")
+    verdict = JUDGES[protocol](prediction)
+    content = tags.parse_content(user_content(line))
+    images = tuple(Image(i, _path(image)) for i, image in enumerate(line.get("images") or []))
+    dialogue = Dialogue(str(line.get("dialogue_id", "")), content.utterances, images)
+    ours = line.get("f2r") if isinstance(line.get("f2r"), dict) else {}
+    query = content.query or (ours or {}).get("query") or "(no query found)"
+    to.print(Text.assemble(("query  ", "bold"), str(query)), soft_wrap=True)
+    for text in marked_lines(dialogue, verdict.gold, verdict.predicted):
+        to.print(text, soft_wrap=True)
+    for text in _summary(verdict, prediction.response):
+        to.print(text, soft_wrap=True)
+
+
+def _path(image: Any) -> str:
+    return str(image.get("path") if isinstance(image, dict) else image)
+
+
+def marked_lines(dialogue: Dialogue, gold: Fragment, retrieved: Fragment) -> Iterator[Text]:
+    """One line an utterance and one a picture, each with its mark."""
+    paths = {image.id: image.path for image in dialogue.images}
+    for utterance in dialogue.utterances:
+        mark, style, _ = MARKS[
+            utterance.id in gold.utterances, utterance.id in retrieved.utterances
+        ]
+        said = f"{mark} {utterance.id:>4} {utterance.speaker}: {utterance.text}"
+        yield Text(said, style)
+        for image in utterance.images:
+            mark, style, _ = MARKS[image in gold.images, image in retrieved.images]
+            yield Text(f"{mark}      [image {image}] {paths.get(image, '?')}", style)
+
+
+def _summary(verdict: Verdict, response: str) -> Iterator[Text]:
+    legend = Text("       ")
+    for mark, style, meaning in MARKS.values():
+        if meaning:
+            legend.append(f"{mark} {meaning}   ", style)
+    yield legend
+    hit = verdict.gold & verdict.predicted
+    missed, extra = verdict.gold - verdict.predicted, verdict.predicted - verdict.gold
+    for name in ("utterances", "images"):
+        numbers = [len(getattr(side, name)) for side in (hit, missed, extra)]
+        yield Text(f"{name}: {numbers[0]} found, {numbers[1]} missed, {numbers[2]} too many")
+    if verdict.failures:
+        yield Text(f"failures: {', '.join(verdict.failures)}", "bold red")
+    if outside := verdict.predicted - verdict.universe:
+        yield Text(f"ids the dialogue does not have: {tags.render_answer(outside)}", "red")
+    yield Text.assemble(("answer ", "bold"), response or "(none)")
+
+
+def show_fragment(dialogue: Dialogue, fragment: Fragment, to: Console) -> None:
+    """The retrieved utterances and pictures only."""
+    for utterance in dialogue.utterances:
+        if utterance.id in fragment.utterances:
+            to.print(f"{utterance.id:>4} {utterance.speaker}: {utterance.text}", soft_wrap=True)
+        for image in utterance.images:
+            if image in fragment.images:
+                path = dialogue.images[image].path
+                to.print(f"{utterance.id:>4} [image {image}] {path}", soft_wrap=True)
+    if not len(fragment):
+        to.print("nothing in this chat matches")

@@ -1,0 +1,115 @@
+"""Tables of runs: which rows and columns there are. `render` draws them."""
+
+import json
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from f2rcli.results.evaluate import rebuild
+from f2rcli.results.runs import RECORD, SCORES, RunFolder
+from f2rcli.tasks.errors import InputError
+from f2rcli.tasks.scoring import Protocol
+
+
+@dataclass(slots=True)
+class Row:
+    """A model over the tasks: `scores[task]` is a scores.json object (published rows: F1 only)."""
+
+    model: str
+    trained: str
+    kind: str = "run"
+    scores: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Table:
+    """Rows × tasks. `tasks` maps a task's label to its protocol."""
+
+    tasks: dict[str, Protocol]
+    rows: list[Row]
+    notes: list[str]
+
+
+def find_runs(paths: Iterable[Path]) -> list[RunFolder]:
+    """The run folders among and below these paths. Raises InputError for a path without any."""
+    found: dict[Path, RunFolder] = {}
+    for path in paths:
+        records = sorted(path.rglob(RECORD)) if path.is_dir() else []
+        if not records:
+            raise InputError("no run folder here", where=str(path), fix="`f2r eval` makes them")
+        found |= {record.parent: RunFolder(record.parent) for record in records}
+    return list(found.values())
+
+
+def read_scores(run: RunFolder) -> dict[str, Any]:
+    """scores.json, made again from the answers where a run was stopped before it was written."""
+    path = run.path / SCORES
+    if not path.is_file():
+        rebuild(run)
+    try:
+        scores = json.loads(path.read_text(encoding="utf-8"))
+        return {protocol: dict(scores[protocol]) for protocol in ("published", "strict")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"not readable ({error})", where=str(path), fix=f"`f2r score {run.path}` makes it again"
+        ) from None
+
+
+def build_table(
+    runs: Iterable[RunFolder], protocol: Protocol | None = None, *, published: bool = True
+) -> Table:
+    """One row a model, one column group a task; `protocol` overrides the tasks' own.
+
+    Runs of one task name that did not ask the same requests are different tasks, and runs of one
+    model that were not set up alike are different rows: both then carry a part of their digest.
+    """
+    read = [(run, run.record(), read_scores(run)) for run in runs]
+    tasks = _labels([(r["task"]["name"], r["identity"]["requests"]) for _, r, _ in read])
+    models = _labels([(r["model"]["name"], _setup(r)) for _, r, _ in read])
+    table = Table({}, [], [])
+    rows: dict[str, Row] = {}
+    for run, record, scores in read:
+        task = tasks[record["task"]["name"], record["identity"]["requests"]]
+        model = models[record["model"]["name"], _setup(record)]
+        shown: Protocol = protocol or record["task"]["protocol"]
+        table.tasks.setdefault(task, shown)
+        kind = "reference" if record["model"]["trained"] == "reference" else "run"
+        row = rows.setdefault(model, Row(model, record["model"]["trained"], kind))
+        row.scores[task] = scores[shown]
+        if record["finished"] is None:
+            table.notes.append(f"{model} on {task} was interrupted: {run.path}")
+    table.rows = list(rows.values())
+    if published:
+        table.rows += _published_rows(table.tasks)
+    return table
+
+
+def _setup(record: dict[str, Any]) -> str:
+    """What tells two set-ups of one model apart, whatever the task."""
+    return json.dumps([record["identity"]["model"], record["identity"]["max_turns"]])
+
+
+def _labels(named: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """A label for every (name, digest): the name, numbered where one name has several digests."""
+    labels: dict[tuple[str, str], str] = {}
+    for name, key in named:
+        if (name, key) not in labels:
+            before = sum(other == name for other, _ in labels)
+            labels[name, key] = f"{name} ({before + 1})" if before else name
+    return labels
+
+
+def _published_rows(tasks: dict[str, Protocol]) -> list[Row]:
+    """Published numbers for the real sets in the table; they are of the `published` protocol."""
+    shown = {task for task, protocol in tasks.items() if protocol == "published"}
+    text = resources.files("f2rcli.results").joinpath("published.toml").read_text(encoding="utf-8")
+    rows = []
+    for row in tomllib.loads(text)["row"]:
+        scores = {task: {"joint": {"f1": f1 / 100}} for task, f1 in row["f1"].items()}
+        scores = {task: score for task, score in scores.items() if task in shown}
+        if scores:
+            rows.append(Row(f"{row['model']} † {row['source']}", row["trained"], "published", scores))
+    return rows

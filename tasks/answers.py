@@ -1,0 +1,87 @@
+"""Reading a model's text as a fragment: leniently as the release does, or strictly."""
+
+import json
+import re
+from typing import Any
+
+from f2rcli.tasks.types import Fragment
+
+_LENIENT = {
+    "utterances": re.compile(r"<\|utt_ids_start\|>(.*?)<\|utt_ids_end\|>"),
+    "images": re.compile(r"<\|img_ids_start\|>(.*?)<\|img_ids_end\|>"),
+}
+_LOOSE = {name: re.compile(rule.pattern, re.DOTALL) for name, rule in _LENIENT.items()}
+_STRICT = re.compile(
+    r"<\|utt_ids_start\|>\[([0-9,\s]*)\]<\|utt_ids_end\|>;"
+    r"<\|img_ids_start\|>\[([0-9,\s]*)\]<\|img_ids_end\|>"
+)
+_THINKING = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
+_WRAPPED = re.compile(r"\s*<answer>(.*)</answer>\s*", re.DOTALL)
+_WHOLE_NUMBER = re.compile(r"[0-9]+")
+_MAX_DIGITS = 4000  # Python refuses to read longer numbers
+
+
+def parse_published(text: str) -> tuple[Fragment, bool]:
+    """The fragment as the release's scoring script reads it, and whether all of it was readable.
+
+    Per modality the first pair of tags anywhere counts, what is between (no line break) is read as
+    JSON, and anything unreadable is an empty list while the other modality still counts.
+    """
+    utterances = _lenient_ids(text, "utterances")
+    images = _lenient_ids(text, "images")
+    fragment = Fragment(frozenset(utterances or ()), frozenset(images or ()))
+    return fragment, utterances is not None and images is not None
+
+
+def _lenient_ids(text: str, modality: str) -> list[int] | None:
+    found = _LENIENT[modality].search(text)
+    if not found:
+        return None
+    try:
+        ids: Any = json.loads(found[1])
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(ids, list) and all(type(i) is int for i in ids):
+        return ids
+    return None
+
+
+def parse_strict(text: str) -> Fragment | None:
+    """The fragment of an answer in exactly the asked form, or None if it is malformed.
+
+    Allowed around it: a leading thinking block, `<answer>` tags, white space. Inside the brackets
+    only whole numbers separated by commas count; a stray comma is ignored, two numbers without a
+    comma between them are malformed.
+    """
+    text = _THINKING.sub("", text, count=1) if text.lstrip().startswith("<think>") else text
+    wrapped = _WRAPPED.fullmatch(text)
+    found = _STRICT.fullmatch((wrapped[1] if wrapped else text).strip())
+    if not found:
+        return None
+    utterances, images = (_strict_ids(inside) for inside in found.groups())
+    if utterances is None or images is None:
+        return None
+    return Fragment(utterances, images)
+
+
+def _strict_ids(inside: str) -> frozenset[int] | None:
+    items = [item.strip() for item in inside.split(",")]
+    if any(len(item.split()) > 1 or len(item) > _MAX_DIGITS for item in items):
+        return None
+    return frozenset(int(item) for item in items if item)
+
+
+def parse_loose(text: str) -> Fragment:
+    """The fragment as the release reads the answer for a *slice* of a long dialogue.
+
+    Any run of digits between the tags is an id, across line breaks and without asking for JSON.
+    """
+    ids = []
+    for rule in _LOOSE.values():
+        found = rule.search(text)
+        ids.append(frozenset(_digits(found[1])) if found else frozenset())
+    return Fragment(*ids)
+
+
+def _digits(text: str) -> list[int]:
+    return [int(run) for run in _WHOLE_NUMBER.findall(text) if len(run) <= _MAX_DIGITS]

@@ -1,0 +1,87 @@
+"""Is my data sound: every problem of a file, with its place."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from f2rcli.tasks.errors import InputError
+from f2rcli.tasks.formats import parse
+from f2rcli.tasks.images import ImageFolder, open_image
+from f2rcli.tasks.jsonstream import Entry, scan_values
+from f2rcli.tasks.parsed import Parsed
+from f2rcli.tasks.predictions import parse_prediction
+from f2rcli.tasks.types import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`fatal`: the record cannot be evaluated as it is. Otherwise it can, and this is odd."""
+
+    where: str
+    what: str
+    fatal: bool
+
+    def __str__(self) -> str:
+        return f"{self.where}: {'' if self.fatal else 'warning: '}{self.what}"
+
+
+@dataclass
+class Checker:
+    """Checks one file; the counts are of what was read so far."""
+
+    path: Path
+    images: ImageFolder
+    records: int = 0
+    requests: int = 0
+    _pictures: dict[str, str] = field(default_factory=dict)
+    _seen: dict[bytes, str] = field(default_factory=dict)
+
+    def findings(self) -> Iterator[Finding]:
+        """Every problem, in file order. Raises InputError if the file cannot be opened."""
+        for entry in scan_values(self.path):
+            if entry.problem:
+                yield Finding(entry.where, entry.problem, fatal=True)
+                continue
+            self.records += 1
+            parsed = parse(entry.value)
+            self._check_prediction(entry, parsed)
+            for what in parsed.problems:
+                yield Finding(entry.where, what, fatal=True)
+            for what in parsed.warnings:
+                yield Finding(entry.where, what, fatal=False)
+            if not parsed.problems and not parsed.requests:
+                yield Finding(entry.where, "no query in it", fatal=True)
+            for request in parsed.requests:
+                self.requests += 1
+                for what, fatal in self._check_request(request, entry):
+                    yield Finding(entry.where, what, fatal)
+
+    def _check_prediction(self, entry: Entry, parsed: Parsed) -> None:
+        """A prediction line has to be scorable on top of being a record."""
+        if isinstance(entry.value, dict) and "response" in entry.value and not parsed.problems:
+            try:
+                parse_prediction(entry.value, "")
+            except InputError as error:
+                parsed.problems.append(error.what)
+
+    def _check_request(self, request: Request, entry: Entry) -> Iterator[tuple[str, bool]]:
+        if request.gold is None:
+            yield "no gold answer, so nothing can be scored", True
+        key = bytes.fromhex(request.digest)
+        if key in self._seen:
+            yield f"the same dialogue, query and answer as in {self._seen[key]}", False
+        else:
+            self._seen[key] = entry.where
+        for image in request.dialogue.images:
+            if image.path and (what := self._check_picture(image.path)):
+                yield f"image {image.id}: {what}", True
+
+    def _check_picture(self, path: str) -> str:
+        """What is wrong with a picture, found out once a path: missing, outside, unreadable."""
+        if path not in self._pictures:
+            try:
+                open_image(self.images.resolve(path))
+                self._pictures[path] = ""
+            except InputError as error:
+                self._pictures[path] = f"{path}: {error.what}"
+        return self._pictures[path]

@@ -1,0 +1,192 @@
+"""From prediction lines to scores, one line at a time, under both protocols."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Literal
+
+from f2rcli.tasks import metrics
+from f2rcli.tasks.answers import parse_published, parse_strict
+from f2rcli.tasks.metrics import Counts, Metrics
+from f2rcli.tasks.predictions import Prediction
+from f2rcli.tasks.types import FAILURE_KINDS, Fragment
+
+Protocol = Literal["published", "strict"]
+Average = Literal["micro", "macro"]
+PROTOCOLS: tuple[Protocol, ...] = ("published", "strict")
+AVERAGES: tuple[Average, ...] = ("micro", "macro")
+MODALITIES = ("utterances", "images")
+UNANSWERED = ("error", "refused")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one protocol makes of one prediction: ids on all sides, and what went wrong."""
+
+    predicted: Fragment
+    gold: Fragment
+    universe: Fragment
+    failures: tuple[str, ...] = ()
+
+    @property
+    def answered(self) -> bool:
+        return not set(self.failures) & set(UNANSWERED)
+
+    @property
+    def out_of_range(self) -> int:
+        return len(self.predicted - self.universe)
+
+    def counts(self, modality: str) -> Counts:
+        sides = (getattr(side, modality) for side in (self.predicted, self.gold, self.universe))
+        return metrics.count(*sides)
+
+    def sample(self, modality: str) -> Metrics:
+        sides = [getattr(side, modality) for side in (self.predicted, self.gold, self.universe)]
+        return metrics.sample_metrics(*sides)
+
+
+@lru_cache(maxsize=1024)
+def _first(count: int) -> frozenset[int]:
+    return frozenset(range(count))
+
+
+def published_universe(largest: int | None) -> frozenset[int]:
+    """The release's ids: 0 to the largest tag in the first user message; 0 to 20 without a tag."""
+    return _first(21 if largest is None else largest + 1)
+
+
+def judge_published(prediction: Prediction) -> Verdict:
+    """As the release's scoring script: lenient parse, a failed call is an empty answer."""
+    predicted, readable = parse_published(prediction.response)
+    failures = list(prediction.failures)
+    if not readable and not set(failures) & set(UNANSWERED):
+        failures.append("malformed")
+    universe = Fragment(
+        published_universe(prediction.largest_utterance),
+        published_universe(prediction.largest_image),
+    )
+    return Verdict(predicted, prediction.gold, universe, tuple(failures))
+
+
+def judge_strict(prediction: Prediction) -> Verdict:
+    """Exactly the asked form or malformed; ids as the dialogue has them.
+
+    A long dialogue's slices are judged one by one: a malformed slice finds nothing and makes the
+    request count as malformed, the others still count.
+    """
+    predicted, failures = Fragment(), list(prediction.failures)
+    if not set(failures) & set(UNANSWERED):
+        for answer in prediction.answers:
+            fragment = parse_strict(answer.response)
+            if fragment is None:
+                failures.append("malformed")
+            else:
+                predicted |= answer.to_dialogue(fragment)
+    return Verdict(predicted, prediction.gold, prediction.universe, tuple(dict.fromkeys(failures)))
+
+
+JUDGES: dict[Protocol, Callable[[Prediction], Verdict]] = {
+    "published": judge_published,
+    "strict": judge_strict,
+}
+
+
+@dataclass
+class Tally:
+    """Sums over samples: enough for both averages, whatever the number of samples."""
+
+    protocol: Protocol
+    samples: int = 0
+    micro: dict[str, Counts] = field(default_factory=lambda: {m: Counts() for m in MODALITIES})
+    macro: dict[str, "Mean"] = field(default_factory=dict)
+
+    def add(self, verdict: Verdict) -> None:
+        self.samples += 1
+        for modality in MODALITIES:
+            self.micro[modality].add(verdict.counts(modality))
+        parts = {modality: verdict.sample(modality) for modality in MODALITIES}
+        no_images = not verdict.universe.images and not verdict.predicted.images
+        if self.protocol == "strict" and no_images:
+            del parts["images"]  # a dialogue without images says nothing about images
+        for modality, part in [*parts.items(), ("joint", self._join(*parts.values()))]:
+            self.macro.setdefault(modality, Mean()).add(part)
+
+    def _join(self, *parts: Metrics) -> Metrics:
+        if self.protocol == "published":
+            return Metrics.combine(metrics.published_joint_rule, *parts)
+        return Metrics.combine(metrics.mean_rule, *parts)
+
+    def scores(self, average: Average) -> dict[str, dict[str, float]]:
+        """P, R, F1 and MCC for utterance, image and joint, as in scores.json."""
+        if average == "micro":
+            parts = {modality: counts.metrics() for modality, counts in self.micro.items()}
+            parts["joint"] = self._join(*parts.values())
+        else:
+            parts = {
+                name: self.macro.get(name, Mean()).value() for name in (*MODALITIES, "joint")
+            }
+        names = {"utterances": "utterance", "images": "image", "joint": "joint"}
+        return {name: parts[key].as_dict() for key, name in names.items()}
+
+
+@dataclass
+class Mean:
+    """Mean of `Metrics`; 0 over nothing."""
+
+    count: int = 0
+    sums: dict[str, float] = field(default_factory=lambda: dict.fromkeys(metrics.NAMES, 0.0))
+
+    def add(self, part: Metrics) -> None:
+        self.count += 1
+        for name in self.sums:
+            self.sums[name] += getattr(part, name)
+
+    def value(self) -> Metrics:
+        return Metrics(*(self.sums[name] / max(1, self.count) for name in metrics.NAMES))
+
+
+class Scorer:
+    """Scores of one protocol over a stream of predictions."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self.protocol = protocol
+        self.all = Tally(protocol)
+        self.answered = Tally(protocol)
+        self.failures: Counter[str] = Counter()
+        self.out_of_range = 0
+
+    def add(self, prediction: Prediction) -> Verdict:
+        verdict = JUDGES[self.protocol](prediction)
+        self.all.add(verdict)
+        if verdict.answered:
+            self.answered.add(verdict)
+        self.failures.update(verdict.failures)
+        self.out_of_range += verdict.out_of_range
+        return verdict
+
+    def result(self, average: Average = "micro") -> dict[str, Any]:
+        """The object of scores.json. `answered` is there only where not everything was answered."""
+        result: dict[str, Any] = {
+            "protocol": self.protocol,
+            "average": average,
+            "samples": self.all.samples,
+            "coverage": self.answered.samples / self.all.samples if self.all.samples else 0.0,
+            **self.all.scores(average),
+            "relevance": None,
+            "coherence": None,
+            "failures": {kind: self.failures[kind] for kind in FAILURE_KINDS},
+            "out_of_range_ids": self.out_of_range,
+        }
+        if self.answered.samples != self.all.samples:
+            result["answered"] = self.answered.scores(average)
+        return result
+
+
+def score(predictions: Iterable[Prediction]) -> dict[Protocol, Scorer]:
+    """Both protocols in one pass."""
+    scorers = {protocol: Scorer(protocol) for protocol in PROTOCOLS}
+    for prediction in predictions:
+        for scorer in scorers.values():
+            scorer.add(prediction)
+    return scorers

@@ -1,0 +1,82 @@
+"""Long dialogues: cut into slices, each asked alone, and the answers put together again."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from f2rcli.tasks.answers import parse_loose
+from f2rcli.tasks.predictions import Answer
+from f2rcli.tasks.types import Dialogue, Fragment, Prompt, Request
+
+MAX_TURNS = 100  # the release's threshold: a dialogue of over 100 turns is cut
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A part of a request as a request of its own. `images[k]` is what its image k is called outside."""
+
+    request: Request
+    images: tuple[int, ...]
+
+
+def slice_request(request: Request, max_turns: int | None = MAX_TURNS) -> list[Slice]:
+    """Consecutive slices of equal size (± 1) of at most `max_turns`, without overlap.
+
+    Utterance ids keep the dialogue's numbering, image ids restart at 0 in every slice, and a slice's
+    gold is the gold within it. A dialogue that is short enough, or any if `max_turns` is None, is its
+    own only slice, unchanged.
+    """
+    turns = len(request.dialogue.utterances)
+    if max_turns is None or turns <= max_turns:
+        return [Slice(request, tuple(image.id for image in request.dialogue.images))]
+    parts = -(-turns // max_turns)
+    bounds = [turns * part // parts for part in range(parts + 1)]
+    pairs = zip(bounds, bounds[1:], strict=False)
+    return [_cut(request, part, first, end) for part, (first, end) in enumerate(pairs)]
+
+
+def _cut(request: Request, part: int, first: int, end: int) -> Slice:
+    dialogue, prompt = request.dialogue, request.prompt
+    kept = dialogue.utterances[first:end]
+    outside = tuple(image for utterance in kept for image in utterance.images)
+    inside = {image: k for k, image in enumerate(outside)}
+    by_id = {image.id: image for image in dialogue.images}
+    sliced = Dialogue(
+        f"{dialogue.id}_split_{part}",
+        tuple(replace(u, images=tuple(inside[i] for i in u.images)) for u in kept),
+        tuple(replace(by_id[image], id=k) for k, image in enumerate(outside)),
+    )
+    turns = tuple(
+        tuple(inside[p] if isinstance(p, int) else p for p in turn)
+        for turn in prompt.turns[first:end]
+    )
+    gold = request.gold and Fragment(
+        request.gold.utterances & sliced.everything.utterances,
+        frozenset(inside[i] for i in request.gold.images if i in inside),
+    )
+    return Slice(
+        replace(
+            request,
+            id=f"{request.id}_split_{part}",
+            dialogue=sliced,
+            prompt=Prompt(prompt.system, prompt.head, turns, prompt.tail),
+            gold=gold,
+        ),
+        outside,
+    )
+
+
+def merge_answers(answers: Iterable[Answer], dialogue: Dialogue) -> Fragment:
+    """The union of slice answers in the dialogue's ids, read as loosely as the release reads them.
+
+    Image ids that a slice does not have are dropped, as in the release.
+    """
+    merged = Fragment()
+    for answer in answers:
+        merged |= answer.to_dialogue(parse_loose(answer.response))
+    return Fragment(merged.utterances, merged.images & dialogue.everything.images)
+
+
+def slices_field(answers: list[Answer]) -> list[dict[str, Any]]:
+    """`f2r.slices` of a prediction line: what scoring needs to judge each slice by itself."""
+    return [{"response": a.response, "images": list(a.images or ())} for a in answers]

@@ -1,0 +1,123 @@
+"""Tiny random checkpoints of the true architectures, as ordinary checkpoint folders."""
+
+from pathlib import Path
+
+import torch
+import transformers
+from tokenizers import ByteLevelBPETokenizer
+from transformers import GenerationConfig, Qwen2Tokenizer
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+CONTROL = [
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+]
+TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
+    "{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
+    "{% else %}{{ part['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+LETTERS = "找出与查询有关的发言和图片 find the utterances and images of the dialogue user1 user2 0123456789"
+
+
+def tokenizer() -> Qwen2Tokenizer:
+    trainer = ByteLevelBPETokenizer()
+    tags = [f"<|{name}_id{s}_{side}|>" for name in ("utt", "img") for s in ("", "s") for side in ("start", "end")]
+    trainer.train_from_iterator([LETTERS, *tags] * 4, vocab_size=420, show_progress=False)
+    vocab = trainer.get_vocab()
+    merges = [tuple(pair) for pair in _merges(trainer)]
+    made = Qwen2Tokenizer(vocab=vocab, merges=merges, pad_token="<|endoftext|>")
+    made.add_special_tokens({"additional_special_tokens": CONTROL})
+    made.eos_token = "<|im_end|>"
+    made.chat_template = TEMPLATE
+    return made
+
+
+def _merges(trainer: ByteLevelBPETokenizer) -> list[list[str]]:
+    import json
+
+    return json.loads(trainer.to_str())["model"]["merges"]
+
+
+def qwen2_vl(folder: Path, seed: int = 0) -> Path:
+    """Some 100,000 random weights in the shape of Qwen2-VL."""
+    return _save(
+        folder,
+        seed,
+        transformers.Qwen2VLConfig,
+        transformers.Qwen2VLForConditionalGeneration,
+        text=dict(rope_parameters={"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e4}),
+        vision=dict(depth=2, embed_dim=32, hidden_size=32, num_heads=2, mlp_ratio=2),
+    )
+
+
+def qwen2_5_vl(folder: Path, seed: int = 0) -> Path:
+    return _save(
+        folder,
+        seed,
+        transformers.Qwen2_5_VLConfig,
+        transformers.Qwen2_5_VLForConditionalGeneration,
+        text=dict(rope_parameters={"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e4}),
+        vision=dict(
+            depth=2, hidden_size=32, out_hidden_size=32, num_heads=2, intermediate_size=64,
+            fullatt_block_indexes=[1], window_size=56,
+        ),
+    )
+
+
+def qwen3_vl(folder: Path, seed: int = 0) -> Path:
+    return _save(
+        folder,
+        seed,
+        transformers.Qwen3VLConfig,
+        transformers.Qwen3VLForConditionalGeneration,
+        text=dict(
+            head_dim=16,
+            rope_parameters={"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e4},
+        ),
+        vision=dict(
+            depth=2, hidden_size=32, out_hidden_size=32, num_heads=2, intermediate_size=64,
+            num_position_embeddings=16, deepstack_visual_indexes=[0],
+        ),
+        patch_size=16,
+    )
+
+
+def _save(folder, seed, config_class, model_class, *, text, vision, patch_size=14) -> Path:
+    torch.manual_seed(seed)
+    words = tokenizer()
+    ids = {name: words.convert_tokens_to_ids(name) for name in CONTROL}
+    config = config_class(
+        text_config=dict(
+            vocab_size=len(words), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+            num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=16384,
+            tie_word_embeddings=False, **text,
+        ),
+        vision_config=dict(patch_size=patch_size, spatial_merge_size=2, temporal_patch_size=2, **vision),
+        image_token_id=ids["<|image_pad|>"],
+        video_token_id=ids["<|video_pad|>"],
+        vision_start_token_id=ids["<|vision_start|>"],
+        vision_end_token_id=ids["<|vision_end|>"],
+    )
+    model = model_class(config)
+    with torch.no_grad():  # at the usual initialisation every answer is one token repeated
+        for weight in model.parameters():
+            if weight.ndim >= 2:
+                weight.mul_(4)
+    model.generation_config = GenerationConfig(
+        do_sample=True, temperature=0.01, top_k=1, top_p=0.001,
+        eos_token_id=[ids["<|im_end|>"], ids["<|endoftext|>"]], pad_token_id=ids["<|endoftext|>"],
+    )
+    model.save_pretrained(folder)
+    words.save_pretrained(folder)
+    Qwen2VLImageProcessorPil(
+        size={"shortest_edge": 56 * 56, "longest_edge": 56 * 56}, patch_size=patch_size
+    ).save_pretrained(folder)
+    return folder

@@ -1,0 +1,1 @@
+"""SFT, curriculum, GRPO, rewards and recipes (to come)."""
