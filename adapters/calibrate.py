@@ -53,9 +53,7 @@ def calibrated_row(row: ModelRow, task: Task, name: str) -> tuple[str, Cutoff]:
     if row.kind != "bm25":
         raise InputError(f"{row.name} has no cut-off to choose", fix="bm25 has one")
     if task.test_only:
-        raise InputError(
-            f"{task.name} is for testing only", fix="choose on training or validation data"
-        )
+        raise InputError(f"{task.name} is for testing only", fix="choose on training or validation data")
     chosen = choose_cutoff(task.requests())
     chosen_on = f"{task.path.name}, {chosen.requests} requests, SHA-256 {file_digest(task.path)}"
     values = {

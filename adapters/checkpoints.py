@@ -48,9 +48,7 @@ def _from_hub(name: str) -> Path:
         raise InputError("no such folder", where=name)
     for offline in (True, False):
         try:
-            folder = snapshot_download(
-                name, allow_patterns=list(WANTED), local_files_only=offline
-            )
+            folder = snapshot_download(name, allow_patterns=list(WANTED), local_files_only=offline)
         except HFValidationError:
             raise InputError("neither a folder nor a hub id", where=name) from None
         except Exception:  # not cached; then whatever a network can do wrong

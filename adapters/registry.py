@@ -130,11 +130,12 @@ def _reference(row: ModelRow, settings: Settings) -> Retriever:
 
     if row.kind == "random":
         return reference.Random(float(row.settings.get("share", 1 / 3)), settings.seed)
-    return {
+    kinds: dict[str, Callable[[], Retriever]] = {
         "everything": reference.Everything,
         "nothing": reference.Nothing,
         "oracle": reference.Oracle,
-    }[row.kind]()
+    }
+    return kinds[row.kind]()
 
 
 def _bm25(row: ModelRow, settings: Settings) -> Retriever:

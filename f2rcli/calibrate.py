@@ -11,7 +11,10 @@ import click
 @click.option("--data-root", type=click.Path(path_type=Path), help="Where data lies (or F2R_DATA).")
 @click.option("--name", required=True, help="Name of the new model row.")
 @click.option(
-    "-o", "--out", required=True, type=click.Path(path_type=Path),
+    "-o",
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
     help="Registry file to write; use it with `f2r eval --registry`.",
 )
 def command(model: str, task: str, data_root: Path | None, name: str, out: Path) -> None:

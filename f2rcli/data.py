@@ -89,7 +89,7 @@ def merge(slices: Path, original: str, out: Path, data_root: Path | None) -> Non
     """Merge the predictions for SLICES into predictions for the ORIGINAL records."""
     from f2rcli.results.runs import replacing
     from f2rcli.tasks.datasets import load_task
-    from f2rcli.tasks.slicing import merge_predictions
+    from f2rcli.tasks.merging import merge_predictions
 
     written = 0
     with replacing(out) as file:

@@ -30,23 +30,41 @@ class ListCommand(click.Command):
 
 @click.command("eval", cls=ListCommand)
 @click.option(
-    "-m", "--model", "models", multiple=True, required=True, metavar="MODEL…",
+    "-m",
+    "--model",
+    "models",
+    multiple=True,
+    required=True,
+    metavar="MODEL…",
     help="Names from `f2r models`, hf:PATH, or file.py:Class; several may follow.",
 )
 @click.option(
-    "-t", "--task", "tasks", multiple=True, metavar="TASK…",
+    "-t",
+    "--task",
+    "tasks",
+    multiple=True,
+    metavar="TASK…",
     help="Names from `f2r tasks`, NAME=FILE, or a file. Default: mldr wechat.",
 )
 @click.option("--data-root", type=click.Path(path_type=Path), help="Where data lies (or F2R_DATA).")
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True,
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("runs"),
+    show_default=True,
     help="Where run folders go.",
 )
-@click.option("--limit", type=click.IntRange(min=1), help="A deterministic subsample of so many requests.")
-@click.option("--seed", type=int, default=0, show_default=True, help="For --limit and the random row.")
-@click.option("--prompt", help="en, zh or a file with {query} and {dialogue}, instead of the recorded one.")
 @click.option(
-    "--prompt-from", type=click.Path(path_type=Path), help="Take the prompt of this file's first record."
+    "--limit", type=click.IntRange(min=1), help="A deterministic subsample of so many requests."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="For --limit and the random row.")
+@click.option(
+    "--prompt", help="en, zh or a file with {query} and {dialogue}, instead of the recorded one."
+)
+@click.option(
+    "--prompt-from",
+    type=click.Path(path_type=Path),
+    help="Take the prompt of this file's first record.",
 )
 @click.option("--registry", type=click.Path(path_type=Path), help="Model rows of your own (TOML).")
 @click.option("--adapter", help="A LoRA adapter over the model's checkpoint.")
@@ -81,7 +99,9 @@ def command(models: tuple[str, ...], tasks: tuple[str, ...], **options: Any) -> 
     print_table(table, parts, console())
     for run in runs:
         click.echo(f"run: {run.path}")
-    errors = sum(s["failures"]["error"] for row in table.rows for s in row.scores.values() if "failures" in s)
+    errors = sum(
+        s["failures"]["error"] for row in table.rows for s in row.scores.values() if "failures" in s
+    )
     if errors:
         click.echo(f"f2r: {errors} requests unanswered; the same command asks them again", err=True)
     return UNANSWERED if errors else 0
@@ -106,7 +126,9 @@ def _selections(tasks: tuple[str, ...], options: dict[str, Any]) -> "list[Select
     return [Selection.of(task, options["limit"], options["seed"]) for task in loaded]
 
 
-def _run(row: Any, selections: "list[Selection]", options: dict[str, Any], reporter: Any) -> "list[RunFolder]":
+def _run(
+    row: Any, selections: "list[Selection]", options: dict[str, Any], reporter: Any
+) -> "list[RunFolder]":
     """One model on every task; it is out of memory before the next is loaded."""
     import gc
 

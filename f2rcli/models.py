@@ -32,7 +32,12 @@ def tasks(data_root: Path | None) -> None:
 
     root = data_root or default_data_root()
     rows = [
-        [name, row.protocol, row.domain, str(row.find(root) or f"not under {root.resolve()}: {row.source}")]
+        [
+            name,
+            row.protocol,
+            row.domain,
+            str(row.find(root) or f"not under {root.resolve()}: {row.source}"),
+        ]
         for name, row in task_rows().items()
     ]
     print_rows(["task", "protocol", "domain", "data"], rows, console())

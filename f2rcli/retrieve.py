@@ -9,13 +9,20 @@ UNANSWERED = 3
 
 
 @click.command("retrieve")
-@click.option("-m", "--model", required=True, help="A name from `f2r models`, hf:PATH, or file.py:Class.")
+@click.option(
+    "-m", "--model", required=True, help="A name from `f2r models`, hf:PATH, or file.py:Class."
+)
 @click.argument("dialogue", type=click.Path(path_type=Path))
 @click.argument("query")
 @click.option("--id", "wanted", help="Which dialogue, where the file holds several.")
-@click.option("--prompt", help="en, zh or a file with {query} and {dialogue}. Default: by the query's language.")
 @click.option(
-    "--prompt-from", type=click.Path(path_type=Path), help="Take the prompt of this file's first record."
+    "--prompt",
+    help="en, zh or a file with {query} and {dialogue}. Default: by the query's language.",
+)
+@click.option(
+    "--prompt-from",
+    type=click.Path(path_type=Path),
+    help="Take the prompt of this file's first record.",
 )
 @click.option("--registry", type=click.Path(path_type=Path), help="Model rows of your own (TOML).")
 @click.option("--adapter", help="A LoRA adapter over the model's checkpoint.")
@@ -59,6 +66,6 @@ def command(
     if as_json:
         ids = {name: sorted(getattr(found.fragment, name)) for name in ("utterances", "images")}
         click.echo(json.dumps(ids))
-    elif len(found.fragment) or not found.failures:
+    elif found.fragment.size or not found.failures:
         show_fragment(chat, found.fragment, console())
     return UNANSWERED if found.failures else 0

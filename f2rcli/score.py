@@ -13,11 +13,14 @@ if TYPE_CHECKING:
 @click.command("score")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--protocol", type=click.Choice(["published", "strict"]),
+    "--protocol",
+    type=click.Choice(["published", "strict"]),
     help="Default: the run's task's own; published for a bare prediction file.",
 )
 @click.option("--average", type=click.Choice(["micro", "macro"]), default="micro", show_default=True)
-@click.option("--json", "json_to", metavar="FILE", help="Write the scores as JSON; - is standard output.")
+@click.option(
+    "--json", "json_to", metavar="FILE", help="Write the scores as JSON; - is standard output."
+)
 def command(
     files: tuple[Path, ...], protocol: "Protocol | None", average: "Average", json_to: str | None
 ) -> None:

@@ -22,6 +22,8 @@ def command(run: Path, request_id: str, protocol: "Protocol | None") -> None:
     from f2rcli.results.runs import RunFolder
     from f2rcli.results.show import find_prediction, prediction_file, show_prediction
 
-    own = RunFolder(run).record()["task"]["protocol"] if RunFolder.is_one(run) else "published"
+    chosen: Protocol = protocol or "published"
+    if RunFolder.is_one(run):
+        chosen = protocol or RunFolder(run).record()["task"]["protocol"]
     line = find_prediction(prediction_file(run), request_id)
-    show_prediction(line, protocol or own, console())
+    show_prediction(line, chosen, console())

@@ -21,8 +21,6 @@ def command(
     from f2rcli.results.render import console, print_table
     from f2rcli.results.tables import build_table, find_runs
 
-    table = build_table(
-        find_runs(runs or (Path("runs"),)), protocol, published=not no_published
-    )
+    table = build_table(find_runs(runs or (Path("runs"),)), protocol, published=not no_published)
     parts = ("joint", "utterance", "image") if modality else ("joint",)
     print_table(table, parts, console())

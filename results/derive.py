@@ -23,20 +23,16 @@ def derive(run: RunFolder, requests: Iterable[Request], max_turns: int | None) -
             prediction = parse_prediction(line, request.id)
             for scorer in scorers.values():
                 scorer.add(prediction)
-    scores = {protocol: scorer.result() for protocol, scorer in scorers.items()}
+    scores: dict[str, Any] = {protocol: scorer.result() for protocol, scorer in scorers.items()}
     write_json(run.path / SCORES, scores)
     return scores
 
 
-def _line(
-    request: Request, slices: list[Slice], attempts: dict[str, Retrieval]
-) -> dict[str, Any]:
+def _line(request: Request, slices: list[Slice], attempts: dict[str, Retrieval]) -> dict[str, Any]:
     """One request's prediction line from the last attempt at it, or at each of its slices."""
     tried = [attempts.get(part.request.id) for part in slices]
     failures = {
-        attempt.failure.kind: attempt.failure.message
-        for attempt in tried
-        if attempt and attempt.failure
+        attempt.failure.kind: attempt.failure.message for attempt in tried if attempt and attempt.failure
     }
     if None in tried:
         failures["error"] = "not asked yet"

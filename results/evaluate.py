@@ -94,9 +94,7 @@ def evaluate(
     return run
 
 
-def _ask(
-    run: RunFolder, retriever: Retriever, requests: list[Request], on_progress: Progress
-) -> None:
+def _ask(run: RunFolder, retriever: Retriever, requests: list[Request], on_progress: Progress) -> None:
     units = {
         part.request.id: part.request
         for request in requests
@@ -110,9 +108,7 @@ def _ask(
     pending = {unit: request for unit, request in units.items() if unit not in answered}
     if not pending:
         return
-    asked = [
-        request if retriever.sees_gold else request.without_gold() for request in pending.values()
-    ]
+    asked = [request if retriever.sees_gold else request.without_gold() for request in pending.values()]
     done = len(units) - len(pending)
     on_progress(done, len(units))
     with run.appending() as answers:

@@ -8,7 +8,7 @@ import rich.box
 import rich.table
 from rich.console import Console
 
-from f2rcli.results.tables import Row, Table
+from f2rcli.results.tables import Table
 from f2rcli.tasks.metrics import NAMES
 
 HEADERS = {"precision": "P", "recall": "R", "f1": "F1", "mcc": "MCC"}
@@ -110,8 +110,8 @@ def print_scores(results: dict[str, dict[str, Any]], to: Console) -> None:
             drawn.add_row(head, part, *values, remarks)
     to.print(drawn)
     for name, scores in results.items():
-        line = f"{name}: {scores['samples']} samples, {scores['protocol']} protocol, {scores['average']} average"
-        to.print(line, style="dim", soft_wrap=True)
+        how = f"{scores['protocol']} protocol, {scores['average']} average"
+        to.print(f"{name}: {scores['samples']} samples, {how}", style="dim", soft_wrap=True)
 
 
 def print_rows(headers: list[str], rows: Iterable[list[str]], to: Console) -> None:

@@ -78,11 +78,15 @@ class RunFolder:
                 yield
         except filelock.Timeout:
             raise InputError(
-                "another process is writing this run", where=str(self.path), fix="wait for it to end"
+                "another process is writing this run",
+                where=str(self.path),
+                fix="wait for it to end",
             ) from None
         except OSError as error:
             raise InputError(
-                f"cannot be written: {error.strerror}", where=str(self.path), fix="give another --out"
+                f"cannot be written: {error.strerror}",
+                where=str(self.path),
+                fix="give another --out",
             ) from None
 
     def record(self) -> dict[str, Any]:

@@ -75,9 +75,7 @@ def marked_lines(dialogue: Dialogue, gold: Fragment, retrieved: Fragment) -> Ite
     """One line an utterance and one a picture, each with its mark."""
     paths = {image.id: image.path for image in dialogue.images}
     for utterance in dialogue.utterances:
-        mark, style, _ = MARKS[
-            utterance.id in gold.utterances, utterance.id in retrieved.utterances
-        ]
+        mark, style, _ = MARKS[utterance.id in gold.utterances, utterance.id in retrieved.utterances]
         said = f"{mark} {utterance.id:>4} {utterance.speaker}: {utterance.text}"
         yield Text(said, style)
         for image in utterance.images:
@@ -98,7 +96,7 @@ def _summary(verdict: Verdict, response: str) -> Iterator[Text]:
         yield Text(f"{name}: {numbers[0]} found, {numbers[1]} missed, {numbers[2]} too many")
     if verdict.failures:
         yield Text(f"failures: {', '.join(verdict.failures)}", "bold red")
-    if outside := verdict.predicted - verdict.universe:
+    if (outside := verdict.predicted - verdict.universe).size:
         yield Text(f"ids the dialogue does not have: {tags.render_answer(outside)}", "red")
     yield Text.assemble(("answer ", "bold"), response or "(none)")
 
@@ -112,5 +110,5 @@ def show_fragment(dialogue: Dialogue, fragment: Fragment, to: Console) -> None:
             if image in fragment.images:
                 path = dialogue.images[image].path
                 to.print(f"{utterance.id:>4} [image {image}] {path}", soft_wrap=True)
-    if not len(fragment):
+    if not fragment.size:
         to.print("nothing in this chat matches")

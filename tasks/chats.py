@@ -71,9 +71,7 @@ def parse_dialogue(chat: dict[str, Any], parsed: Parsed) -> Dialogue:
             parsed.problems.append(f"turn {position}: utterance_idx is not a whole number")
             continue
         if utterances and index <= utterances[-1].id:
-            parsed.problems.append(
-                f"turn {position}: utterance_idx {index} after {utterances[-1].id}"
-            )
+            parsed.problems.append(f"turn {position}: utterance_idx {index} after {utterances[-1].id}")
         text, paths = _spoken(turn.get("utterance"), f"turn {position}", parsed)
         carried = tuple(range(len(images), len(images) + len(paths)))
         images += [Image(i, path) for i, path in zip(carried, paths, strict=True)]

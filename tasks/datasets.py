@@ -80,8 +80,7 @@ class Task:
         A request's id is the dialogue's id and how many requests of that id came before it.
         """
         seen: Counter[str] = Counter()
-        number = -1
-        for number, entry in enumerate(read_values(self.path)):
+        for entry in read_values(self.path):
             parsed = parse(entry.value, self.template)
             if parsed.problems:
                 more = f" (and {len(parsed.problems) - 1} more)" if len(parsed.problems) > 1 else ""
@@ -99,7 +98,7 @@ class Task:
                 name = request.dialogue.id or "dialogue"
                 yield replace(request, id=f"{name}:{seen[name]}", where=entry.where)
                 seen[name] += 1
-        if number < 0:
+        if not seen:
             raise InputError("no records in it", where=str(self.path))
 
     def with_images(self, request: Request) -> Request:
@@ -182,4 +181,3 @@ def subsample(requests: list[Request], limit: int | None, seed: int) -> list[Req
 def _rank(request: Request, seed: int) -> tuple[str, str]:
     key = f"{seed} {request.digest}".encode()
     return hashlib.sha256(key).hexdigest(), request.id
-

@@ -179,9 +179,7 @@ def _next_value(text: _Text) -> Any:
         except json.JSONDecodeError as error:
             if len(text.text) - text.at > MAX_VALUE:
                 raise ValueError(f"a record of over {MAX_VALUE >> 20} MB") from None
-            incomplete = (
-                error.pos >= len(text.text) - 16 or error.msg.startswith("Unterminated string")
-            )
+            incomplete = error.pos >= len(text.text) - 16 or error.msg.startswith("Unterminated string")
             if not incomplete or not text.more():
                 begun = text.text[text.at :]
                 raise json.JSONDecodeError(error.msg, begun, max(0, error.pos - text.at)) from None

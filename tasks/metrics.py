@@ -52,9 +52,7 @@ class Counts:
 
     def mcc(self) -> float:
         """Matthews correlation coefficient; the root of a product of whole numbers, so exact."""
-        square = (
-            (self.tp + self.fp) * (self.tp + self.fn) * (self.tn + self.fp) * (self.tn + self.fn)
-        )
+        square = (self.tp + self.fp) * (self.tp + self.fn) * (self.tn + self.fp) * (self.tn + self.fn)
         return (self.tp * self.tn - self.fp * self.fn) / math.sqrt(square) if square else 0.0
 
 
@@ -68,9 +66,7 @@ def count(predicted: frozenset[int], gold: frozenset[int], universe: frozenset[i
     )
 
 
-def sample_metrics(
-    predicted: frozenset[int], gold: frozenset[int], universe: frozenset[int]
-) -> Metrics:
+def sample_metrics(predicted: frozenset[int], gold: frozenset[int], universe: frozenset[int]) -> Metrics:
     """Metrics of one sample for the macro average.
 
     An empty gold list scores P = R = F1 = 1 for an empty prediction, else 0. MCC ignores ids outside

@@ -42,9 +42,7 @@ class PromptTemplate:
         except UnicodeDecodeError:
             raise InputError("not UTF-8", where=name, fix="save the prompt as UTF-8") from None
         if text.count("{dialogue}") != 1 or "{query}" not in text:
-            raise InputError(
-                "a prompt needs {query} and, exactly once, {dialogue}", where=name
-            )
+            raise InputError("a prompt needs {query} and, exactly once, {dialogue}", where=name)
         return cls({"": text.removesuffix("\n")})
 
     @classmethod

@@ -36,12 +36,10 @@ def parse_record(record: dict[str, Any]) -> Parsed:
         tuple(Image(i, path) for i, path in enumerate(paths)),
     )
     gold = _gold(record, parsed)
-    if gold and (lacking := gold - dialogue.everything):
+    if gold and (lacking := gold - dialogue.everything).size:
         ids = [*sorted(lacking.utterances), *(f"image {i}" for i in sorted(lacking.images))]
         parsed.warnings.append(f"the gold answer has ids that the dialogue lacks: {ids}")
-    parsed.requests.append(
-        Request("", dialogue, Query(content.query or ""), content.prompt, gold)
-    )
+    parsed.requests.append(Request("", dialogue, Query(content.query or ""), content.prompt, gold))
     return parsed
 
 

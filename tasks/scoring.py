@@ -35,7 +35,7 @@ class Verdict:
 
     @property
     def out_of_range(self) -> int:
-        return len(self.predicted - self.universe)
+        return (self.predicted - self.universe).size
 
     def counts(self, modality: str) -> Counts:
         sides = (getattr(side, modality) for side in (self.predicted, self.gold, self.universe))
@@ -123,9 +123,7 @@ class Tally:
             parts = {modality: counts.metrics() for modality, counts in self.micro.items()}
             parts["joint"] = self._join(*parts.values())
         else:
-            parts = {
-                name: self.macro.get(name, Mean()).value() for name in (*MODALITIES, "joint")
-            }
+            parts = {name: self.macro.get(name, Mean()).value() for name in (*MODALITIES, "joint")}
         names = {"utterances": "utterance", "images": "image", "joint": "joint"}
         return {name: parts[key].as_dict() for key, name in names.items()}
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from f2rcli.tasks.answers import parse_loose
@@ -31,8 +32,7 @@ def slice_request(request: Request, max_turns: int | None = MAX_TURNS) -> list[S
         return [Slice(request, tuple(image.id for image in request.dialogue.images))]
     parts = -(-turns // max_turns)
     bounds = [turns * part // parts for part in range(parts + 1)]
-    pairs = zip(bounds, bounds[1:], strict=False)
-    return [_cut(request, part, first, end) for part, (first, end) in enumerate(pairs)]
+    return [_cut(request, part, *ends) for part, ends in enumerate(pairwise(bounds))]
 
 
 def _cut(request: Request, part: int, first: int, end: int) -> Slice:
@@ -47,8 +47,7 @@ def _cut(request: Request, part: int, first: int, end: int) -> Slice:
         tuple(replace(by_id[image], id=k) for k, image in enumerate(outside)),
     )
     turns = tuple(
-        tuple(inside[p] if isinstance(p, int) else p for p in turn)
-        for turn in prompt.turns[first:end]
+        tuple(inside[p] if isinstance(p, int) else p for p in turn) for turn in prompt.turns[first:end]
     )
     gold = request.gold and Fragment(
         request.gold.utterances & sliced.everything.utterances,

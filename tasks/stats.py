@@ -25,10 +25,10 @@ class Stats:
     def add(self, request: Request) -> None:
         dialogue, gold = request.dialogue, request.gold or Fragment()
         self.dialogues.add(dialogue.digest)
-        self.nothing += not len(gold)
+        self.nothing += not gold.size
         self.images_only += bool(gold.images and not gold.utterances)
         order = [utterance.id for utterance in dialogue.utterances]
-        found = {
+        found: dict[str, float] = {
             "turns": len(order),
             "images": len(dialogue.images),
             "query characters": len(request.query.text),

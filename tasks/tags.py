@@ -56,9 +56,7 @@ def render_content(prompt: Prompt) -> str:
 def render_answer(fragment: Fragment) -> str:
     """The answer in the official format, ids in order."""
     utterances, images = sorted(fragment.utterances), sorted(fragment.images)
-    return (
-        f"<|utt_ids_start|>{utterances}<|utt_ids_end|>;<|img_ids_start|>{images}<|img_ids_end|>"
-    )
+    return f"<|utt_ids_start|>{utterances}<|utt_ids_end|>;<|img_ids_start|>{images}<|img_ids_end|>"
 
 
 @dataclass
@@ -101,9 +99,7 @@ def parse_content(content: str, system: str | None = None) -> Content:
                 f"utterance ids out of order: {utterance.id} after {utterances[-1].id}"
             )
         elif utterances and utterance.id != utterances[-1].id + 1:
-            parsed.warnings.append(
-                f"utterance ids jump from {utterances[-1].id} to {utterance.id}"
-            )
+            parsed.warnings.append(f"utterance ids jump from {utterances[-1].id} to {utterance.id}")
         utterances.append(utterance)
         turns.append(turn)
     if not utterances:

@@ -63,9 +63,7 @@ class Dialogue:
     @cached_property
     def everything(self) -> "Fragment":
         """The fragment that holds every utterance and image: the universe of the ids."""
-        return Fragment(
-            frozenset(u.id for u in self.utterances), frozenset(i.id for i in self.images)
-        )
+        return Fragment(frozenset(u.id for u in self.utterances), frozenset(i.id for i in self.images))
 
     @cached_property
     def carrier(self) -> dict[int, int]:
@@ -89,7 +87,8 @@ class Fragment:
     def __sub__(self, other: "Fragment") -> "Fragment":
         return Fragment(self.utterances - other.utterances, self.images - other.images)
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:  # not __len__: an empty fragment is an answer, and must not be falsy
         return len(self.utterances) + len(self.images)
 
 

@@ -8,7 +8,6 @@ a prompt without being noticed.
 
 import unicodedata
 from itertools import groupby
-from os.path import commonprefix
 from typing import Any
 
 import torch
@@ -81,7 +80,8 @@ class InputAudit:
         wanted = _squash(one.text)
         if decoded == wanted:
             return None
-        same = len(commonprefix([decoded, wanted]))
+        pairs = zip(decoded, wanted, strict=False)
+        same = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(decoded), len(wanted)))
         return (
             f"the prompt that reached the model has {len(decoded)} characters instead of "
             f"{len(wanted)} and differs after {same}"
@@ -110,4 +110,3 @@ class InputAudit:
 def _squash(text: str) -> str:
     """Tokenizers may normalise Unicode and white space; nothing else may change."""
     return "".join(unicodedata.normalize("NFC", text).split())
-

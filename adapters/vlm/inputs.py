@@ -48,9 +48,7 @@ class InputBuilder:
         """Raises InputError if an image cannot be read."""
         files = {image.id: image.file for image in request.dialogue.images}
         messages, order, escaped = self._messages(request)
-        text = self.processor.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True
-        )
+        text = self.processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         images = [self._image(files[image_id]) for image_id in order]
         replacements = [self.processor.replace_image_token(image, 0) for image in images]
         (expanded,), _ = self.processor.get_text_with_replacements([text], replacements)

@@ -15,11 +15,9 @@ from transformers import (
     PreTrainedModel,
     ProcessorMixin,
 )
+from transformers.models.auto.auto_mappings import PROCESSOR_MAPPING_NAMES
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
-from transformers.models.auto.processing_auto import (
-    PROCESSOR_MAPPING_NAMES,
-    processor_class_from_name,
-)
+from transformers.models.auto.processing_auto import processor_class_from_name
 
 from f2rcli.adapters.checkpoints import find_checkpoint
 from f2rcli.tasks.errors import InputError
@@ -51,16 +49,14 @@ def choose_device(device: str | None) -> str:
     return device
 
 
-def load(
-    folder: Path, adapter: str | None, dtype: str, device: str, max_pixels: int
-) -> Loaded:
+def load(folder: Path, adapter: str | None, dtype: str, device: str, max_pixels: int) -> Loaded:
     """Raises InputError for a checkpoint whose architecture, weights or processor do not fit."""
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     config = _config(folder)
     choice = _dtype(dtype, device)
     try:
-        base, info = AutoModelForImageTextToText.from_pretrained(
+        found: Any = AutoModelForImageTextToText.from_pretrained(
             folder,
             config=config,
             dtype=choice,
@@ -71,6 +67,7 @@ def load(
         )
     except (OSError, RuntimeError, ValueError) as error:
         raise InputError(f"cannot be loaded: {error}", where=str(folder)) from None
+    base, info = found
     if lacking := sorted([*info["missing_keys"], *info["mismatched_keys"]], key=str):
         raise InputError(  # transformers would fill them with random numbers
             f"{len(lacking)} weights are missing or of another shape, such as {lacking[0]}",
@@ -79,7 +76,7 @@ def load(
         )
     base.eval()
     model = _with_adapter(base, adapter) if adapter else base
-    generation = copy.deepcopy(base.generation_config) or GenerationConfig()
+    generation = copy.deepcopy(base.generation_config)
     return Loaded(model, base, load_processor(folder, config.model_type, max_pixels), generation)
 
 
@@ -138,14 +135,13 @@ def load_processor(folder: Path, model_type: str, max_pixels: int) -> Any:
 
     ImageTextProcessor.__name__ = full.__name__
     try:
-        processor: ProcessorMixin = ImageTextProcessor.from_pretrained(
-            folder, trust_remote_code=False
-        )
+        processor: ProcessorMixin = ImageTextProcessor.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
         raise InputError(f"processor cannot be loaded: {error}", where=str(folder)) from None
     if not processor.chat_template and not processor.tokenizer.chat_template:
         raise InputError(
-            "no chat template in it (chat_template.jinja)", where=str(folder),
+            "no chat template in it (chat_template.jinja)",
+            where=str(folder),
             fix="a base model without one cannot be asked; use its instruct version",
         )
     size = processor.image_processor.size

@@ -1,5 +1,6 @@
 """One retriever for every open VLM that transformers loads."""
 
+import copy
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
@@ -142,8 +143,7 @@ class VLM(Retriever):
         seconds = (time.perf_counter() - started) / len(batch)
         faults = self.audit.result()
         return [
-            self._retrieval(*parts, seconds)
-            for parts in zip(batch, answers, caps, faults, strict=True)
+            self._retrieval(*parts, seconds) for parts in zip(batch, answers, caps, faults, strict=True)
         ]
 
     def _retrieval(
@@ -200,7 +200,7 @@ def _greedy(checkpoint: GenerationConfig, tokenizer: Any) -> GenerationConfig:
     Qwen2-VL's, for one, says do_sample with top_k 1; Qwen2.5-VL's has a repetition penalty of 1.05.
     Which is kept shows in run.json.
     """
-    applied = GenerationConfig(**checkpoint.to_diff_dict())
+    applied = copy.deepcopy(checkpoint)
     applied.do_sample = False
     applied.temperature = applied.top_p = applied.top_k = None
     if applied.eos_token_id is None:

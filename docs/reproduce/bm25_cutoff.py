@@ -31,9 +31,9 @@ def interleave(chats: list[list[str]], number: int, rng: random.Random) -> dict[
     turns: list[tuple[int, str]] = []
     while any(left):
         source = rng.choice([i for i, chat in enumerate(left) if chat])
-        for _ in range(rng.randint(1, 5)):
-            if left[source]:
-                turns.append((source, left[source].pop(0)))
+        length = rng.randint(1, 5)
+        turns += [(source, turn) for turn in left[source][:length]]
+        del left[source][:length]
     return {
         "dialogue_id": f"chat{number:02d}",
         "dialogue": [

@@ -24,12 +24,17 @@ TEMPLATE = (
     "{% else %}{{ part['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-LETTERS = "找出与查询有关的发言和图片 find the utterances and images of the dialogue user1 user2 0123456789"
+LETTERS = "找出与查询有关的发言和图片 find the utterances and images of the dialogue user1 user2 0123"
 
 
 def tokenizer() -> Qwen2Tokenizer:
     trainer = ByteLevelBPETokenizer()
-    tags = [f"<|{name}_id{s}_{side}|>" for name in ("utt", "img") for s in ("", "s") for side in ("start", "end")]
+    tags = [
+        f"<|{name}_id{s}_{side}|>"
+        for name in ("utt", "img")
+        for s in ("", "s")
+        for side in ("start", "end")
+    ]
     trainer.train_from_iterator([LETTERS, *tags] * 4, vocab_size=420, show_progress=False)
     vocab = trainer.get_vocab()
     merges = [tuple(pair) for pair in _merges(trainer)]
@@ -53,8 +58,10 @@ def qwen2_vl(folder: Path, seed: int = 0) -> Path:
         seed,
         transformers.Qwen2VLConfig,
         transformers.Qwen2VLForConditionalGeneration,
-        text=dict(rope_parameters={"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e4}),
-        vision=dict(depth=2, embed_dim=32, hidden_size=32, num_heads=2, mlp_ratio=2),
+        text={
+            "rope_parameters": {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e4}
+        },
+        vision={"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 2, "mlp_ratio": 2},
     )
 
 
@@ -64,11 +71,18 @@ def qwen2_5_vl(folder: Path, seed: int = 0) -> Path:
         seed,
         transformers.Qwen2_5_VLConfig,
         transformers.Qwen2_5_VLForConditionalGeneration,
-        text=dict(rope_parameters={"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e4}),
-        vision=dict(
-            depth=2, hidden_size=32, out_hidden_size=32, num_heads=2, intermediate_size=64,
-            fullatt_block_indexes=[1], window_size=56,
-        ),
+        text={
+            "rope_parameters": {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e4}
+        },
+        vision={
+            "depth": 2,
+            "hidden_size": 32,
+            "out_hidden_size": 32,
+            "num_heads": 2,
+            "intermediate_size": 64,
+            "fullatt_block_indexes": [1],
+            "window_size": 56,
+        },
     )
 
 
@@ -78,14 +92,19 @@ def qwen3_vl(folder: Path, seed: int = 0) -> Path:
         seed,
         transformers.Qwen3VLConfig,
         transformers.Qwen3VLForConditionalGeneration,
-        text=dict(
-            head_dim=16,
-            rope_parameters={"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e4},
-        ),
-        vision=dict(
-            depth=2, hidden_size=32, out_hidden_size=32, num_heads=2, intermediate_size=64,
-            num_position_embeddings=16, deepstack_visual_indexes=[0],
-        ),
+        text={
+            "head_dim": 16,
+            "rope_parameters": {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e4},
+        },
+        vision={
+            "depth": 2,
+            "hidden_size": 32,
+            "out_hidden_size": 32,
+            "num_heads": 2,
+            "intermediate_size": 64,
+            "num_position_embeddings": 16,
+            "deepstack_visual_indexes": [0],
+        },
         patch_size=16,
     )
 
@@ -96,9 +115,15 @@ def _save(folder, seed, config_class, model_class, *, text, vision, patch_size=1
     ids = {name: words.convert_tokens_to_ids(name) for name in CONTROL}
     config = config_class(
         text_config=dict(
-            vocab_size=len(words), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
-            num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=16384,
-            tie_word_embeddings=False, **text,
+            vocab_size=len(words),
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            max_position_embeddings=16384,
+            tie_word_embeddings=False,
+            **text,
         ),
         vision_config=dict(patch_size=patch_size, spatial_merge_size=2, temporal_patch_size=2, **vision),
         image_token_id=ids["<|image_pad|>"],
@@ -112,8 +137,12 @@ def _save(folder, seed, config_class, model_class, *, text, vision, patch_size=1
             if weight.ndim >= 2:
                 weight.mul_(4)
     model.generation_config = GenerationConfig(
-        do_sample=True, temperature=0.01, top_k=1, top_p=0.001,
-        eos_token_id=[ids["<|im_end|>"], ids["<|endoftext|>"]], pad_token_id=ids["<|endoftext|>"],
+        do_sample=True,
+        temperature=0.01,
+        top_k=1,
+        top_p=0.001,
+        eos_token_id=[ids["<|im_end|>"], ids["<|endoftext|>"]],
+        pad_token_id=ids["<|endoftext|>"],
     )
     model.save_pretrained(folder)
     words.save_pretrained(folder)
