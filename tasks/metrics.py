@@ -76,7 +76,8 @@ def sample_metrics(predicted: frozenset[int], gold: frozenset[int], universe: fr
     if not gold:
         value = 0.0 if predicted else 1.0
         return Metrics(value, value, value, mcc)
-    plain = count(predicted, gold, universe).metrics()
+    hits = len(predicted & gold)
+    plain = Counts(hits, len(predicted) - hits, len(gold) - hits).metrics()
     return Metrics(plain.precision, plain.recall, plain.f1, mcc)
 
 

@@ -112,6 +112,15 @@ class Tally:
         for modality, part in [*parts.items(), ("joint", self._join(*parts.values()))]:
             self.macro.setdefault(modality, Mean()).add(part)
 
+    def __add__(self, other: "Tally") -> "Tally":
+        both = Tally(self.protocol, self.samples + other.samples)
+        for tally in (self, other):
+            for modality, counts in tally.micro.items():
+                both.micro[modality].add(counts)
+            for name, mean in tally.macro.items():
+                both.macro[name] = both.macro.get(name, Mean()) + mean
+        return both
+
     def _join(self, *parts: Metrics) -> Metrics:
         if self.protocol == "published":
             return Metrics.combine(metrics.published_joint_rule, *parts)
@@ -140,6 +149,10 @@ class Mean:
         for name in self.sums:
             self.sums[name] += getattr(part, name)
 
+    def __add__(self, other: "Mean") -> "Mean":
+        sums = {name: value + other.sums[name] for name, value in self.sums.items()}
+        return Mean(self.count + other.count, sums)
+
     def value(self) -> Metrics:
         return Metrics(*(self.sums[name] / max(1, self.count) for name in metrics.NAMES))
 
@@ -149,34 +162,33 @@ class Scorer:
 
     def __init__(self, protocol: Protocol) -> None:
         self.protocol = protocol
-        self.all = Tally(protocol)
         self.answered = Tally(protocol)
+        self.unanswered = Tally(protocol)
         self.failures: Counter[str] = Counter()
         self.out_of_range = 0
 
     def add(self, prediction: Prediction) -> Verdict:
         verdict = JUDGES[self.protocol](prediction)
-        self.all.add(verdict)
-        if verdict.answered:
-            self.answered.add(verdict)
+        (self.answered if verdict.answered else self.unanswered).add(verdict)
         self.failures.update(verdict.failures)
         self.out_of_range += verdict.out_of_range
         return verdict
 
     def result(self, average: Average = "micro") -> dict[str, Any]:
         """The object of scores.json. `answered` is there only where not everything was answered."""
+        everything = self.answered + self.unanswered
         result: dict[str, Any] = {
             "protocol": self.protocol,
             "average": average,
-            "samples": self.all.samples,
-            "coverage": self.answered.samples / self.all.samples if self.all.samples else 0.0,
-            **self.all.scores(average),
+            "samples": everything.samples,
+            "coverage": self.answered.samples / max(1, everything.samples),
+            **everything.scores(average),
             "relevance": None,
             "coherence": None,
             "failures": {kind: self.failures[kind] for kind in FAILURE_KINDS},
             "out_of_range_ids": self.out_of_range,
         }
-        if self.answered.samples != self.all.samples:
+        if self.unanswered.samples:
             result["answered"] = self.answered.scores(average)
         return result
 

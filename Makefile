@@ -1,0 +1,53 @@
+# Every target makes its own environment first: Python 3.11+ and make are all that is assumed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+OUT ?= runs
+
+.PHONY: eval test test-all check lint types bench wheel clean
+
+eval: $(READY)  ## the main job: reference rows and bm25 on the example chats
+	$(BIN)/f2r eval --model bm25 random everything nothing oracle --task example --out $(OUT)
+	@echo
+	@echo "Next: $(BIN)/f2r retrieve --model bm25 YOUR_CHAT.json \"what you look for\""
+	@echo "      $(BIN)/f2r eval --model qwen2-vl --data-root FOLDER_WITH_MLDR_AND_WECHAT"
+	@echo "      $(BIN)/f2r --help"
+
+test: $(READY)  ## the fast tier
+	$(BIN)/pytest -q
+
+test-all: $(READY)  ## with the slow tier
+	$(BIN)/pytest -q -m "slow or not slow"
+
+check: lint types test
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+# mypy cannot follow package_dir, so it gets a mirror of the installed layout made of links.
+types: $(READY)
+	rm -rf build/types && mkdir -p build/types/f2rcli
+	for file in f2rcli/*.py; do ln -s "$(CURDIR)/$$file" build/types/f2rcli/; done
+	for folder in adapters results tasks training; do ln -s "$(CURDIR)/$$folder" build/types/f2rcli/$$folder; done
+	$(BIN)/mypy
+
+bench: $(READY)  ## timings and memory; nothing here is a test
+	$(BIN)/python tests/benchmarks/files.py
+
+wheel: $(READY)  ## the built wheel works in an empty environment, outside the checkout
+	rm -rf build/wheel build/empty build/lib && mkdir -p build/empty
+	$(BIN)/python -m build -q --wheel --outdir build/wheel
+	$(PYTHON) -m venv build/empty/venv
+	build/empty/venv/bin/pip install -q -c constraints.txt build/wheel/*.whl
+	cd build/empty && venv/bin/f2r --help > /dev/null
+	cd build/empty && venv/bin/f2r eval --model bm25 oracle --task example --out runs
+
+$(READY): setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q -c constraints.txt -e ".[all,dev]"
+	touch $(READY)
+
+clean:
+	rm -rf build $(VENV) *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
