@@ -14,22 +14,7 @@ from pathlib import Path
 from f2rcli.tasks.tags import render_answer
 from f2rcli.tasks.types import Fragment
 
-WORDS = ["报告", "花园", "部署", "server", "garden", "火车票", "noodles", "明天", "音乐会", "rain", "我们"]
-    "报告",
-    "花园",
-    "部署",
-    "server",
-    "garden",
-    "火车票",
-    "noodles",
-    "明天",
-    "coffee",
-    "音乐会",
-    "rain",
-    "我们",
-    "hotel",
-    "照片",
-]
+WORDS = ["报告", "花园", "部署", "server", "garden", "火车票", "noodles", "明天", "rain", "我们"]
 MEASURE = (
     "import resource,subprocess,sys,time;"
     "began=time.perf_counter();"
