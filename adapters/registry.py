@@ -3,6 +3,7 @@
 Rows are data (models.toml, and a file of the user's); adapters are imported only when one is built.
 """
 
+import hashlib
 import importlib.util
 import inspect
 import tomllib
@@ -50,6 +51,13 @@ class ModelRow:
     about: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
     sizes: dict[str, str] = field(default_factory=dict)
+
+    def identity(self) -> dict[str, Any]:
+        """What of the row itself answers depend on; the rest is for its retriever to say."""
+        if self.kind != "python":
+            return {"kind": self.kind}
+        code = hashlib.sha256(Path(self.settings["file"]).read_bytes()).hexdigest()
+        return {"kind": self.kind, "class": self.settings["class"], "file_digest": code}
 
 
 def load_rows(extra: Path | None = None) -> dict[str, ModelRow]:

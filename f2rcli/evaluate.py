@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from f2rcli.results.evaluate import Selection
+    from f2rcli.adapters.registry import ModelRow
+    from f2rcli.progress import Reporter
     from f2rcli.results.runs import RunFolder
+    from f2rcli.results.selection import Selection
 
 UNANSWERED = 3
 LISTS = ("--model", "-m", "--task", "-t")
@@ -82,34 +84,49 @@ def command(models: tuple[str, ...], tasks: tuple[str, ...], **options: Any) -> 
     Each model on each task is a run folder under --out. The same command resumes what was
     interrupted and asks again only what failed with an error.
     """
-    from f2rcli.adapters.registry import find_row, load_rows
     from f2rcli.progress import Reporter
     from f2rcli.results.render import console, print_table
     from f2rcli.results.tables import build_table
 
-    rows = load_rows(options["registry"])
-    chosen = [find_row(name, rows) for name in dict.fromkeys(models)]
+    rows = _rows(models, options)
     selections = _selections(tasks or ("mldr", "wechat"), options)
     reporter = Reporter(quiet=options["quiet"])
     runs: list[RunFolder] = []
-    for row in chosen:
+    for row in rows:
         runs += _run(row, selections, options, reporter)
     parts = ("joint", "utterance", "image") if options["modality"] else ("joint",)
-    table = build_table(runs)
-    print_table(table, parts, console())
+    print_table(build_table(runs), parts, console())
     for run in runs:
         click.echo(f"run: {run.path}")
-    errors = sum(
-        s["failures"]["error"] for row in table.rows for s in row.scores.values() if "failures" in s
-    )
+    errors = [f"{unit}: {why}" for run in runs for unit, why in run.errors().items()]
     if errors:
-        click.echo(f"f2r: {errors} requests unanswered; the same command asks them again", err=True)
+        line = f"f2r: {len(errors)} unanswered, such as {errors[0]}; the same command asks again"
+        click.echo(line, err=True)
     return UNANSWERED if errors else 0
+
+
+def _rows(models: tuple[str, ...], options: dict[str, Any]) -> "list[ModelRow]":
+    """The models' rows; one that gets --adapter says so in its name and its training."""
+    from dataclasses import replace
+
+    from f2rcli.adapters.registry import find_row, load_rows
+
+    known = load_rows(options["registry"])
+    rows = [find_row(name, known) for name in dict.fromkeys(models)]
+    if not options["adapter"]:
+        return rows
+    if [row.kind for row in rows].count("transformers") != 1:
+        raise click.UsageError("--adapter needs exactly one model that is a checkpoint")
+    name = Path(options["adapter"]).name
+    return [
+        replace(row, name=f"{row.name}+{name}", trained="adapter") if row.kind == "transformers" else row
+        for row in rows
+    ]
 
 
 def _selections(tasks: tuple[str, ...], options: dict[str, Any]) -> "list[Selection]":
     """Every task read before any model is loaded, so that bad data costs seconds."""
-    from f2rcli.results.evaluate import Selection
+    from f2rcli.results.selection import Selection
     from f2rcli.tasks.datasets import load_task
     from f2rcli.tasks.prompts import choose_template
 
@@ -127,7 +144,7 @@ def _selections(tasks: tuple[str, ...], options: dict[str, Any]) -> "list[Select
 
 
 def _run(
-    row: Any, selections: "list[Selection]", options: dict[str, Any], reporter: Any
+    row: "ModelRow", selections: "list[Selection]", options: dict[str, Any], reporter: "Reporter"
 ) -> "list[RunFolder]":
     """One model on every task; it is out of memory before the next is loaded."""
     import gc
@@ -136,6 +153,8 @@ def _run(
     from f2rcli.results.evaluate import evaluate
 
     names = ("seed", "adapter", "dtype", "device", "batch_size", "max_pixels", "max_new_tokens")
+    if row.kind == "transformers":
+        reporter.note(f"{row.name}: loading its checkpoint")
     retriever = build(row, Settings(**{name: options[name] for name in names}))
     runs = []
     for selection in selections:

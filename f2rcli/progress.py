@@ -14,6 +14,10 @@ class Reporter:
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
 
+    def note(self, line: str) -> None:
+        if not self.quiet:
+            print(line, file=sys.stderr, flush=True)
+
     @contextlib.contextmanager
     def run(self, title: str) -> Iterator[Callable[[int, int], None]]:
         if self.quiet:

@@ -2,58 +2,20 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from f2rcli.adapters.registry import ModelRow
 from f2rcli.adapters.retriever import Retriever
 from f2rcli.results.derive import derive
 from f2rcli.results.provenance import software
 from f2rcli.results.runs import RunFolder
-from f2rcli.tasks.datasets import Task, file_digest, subsample
+from f2rcli.results.selection import Selection
 from f2rcli.tasks.errors import InputError
-from f2rcli.tasks.images import ImageFolder
-from f2rcli.tasks.prompts import PromptTemplate
 from f2rcli.tasks.slicing import slice_request
-from f2rcli.tasks.types import Failure, Request, Retrieval, digest
+from f2rcli.tasks.types import Failure, Request, Retrieval
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """The requests of a run, and how they were chosen from their task."""
-
-    task: Task
-    requests: list[Request]
-    limit: int | None
-    seed: int
-
-    @classmethod
-    def of(cls, task: Task, limit: int | None, seed: int) -> "Selection":
-        """Reads the task's file. Raises InputError at the first unusable record."""
-        return cls(task, subsample(list(task.requests()), limit, seed), limit, seed)
-
-    def digest(self) -> str:
-        """Identity of what is asked: dialogues, queries, prompts and gold, in order."""
-        return digest([[request.id, request.digest] for request in self.requests])
-
-    def describe(self) -> dict[str, Any]:
-        task = self.task
-        return {
-            "name": task.name,
-            "title": task.title,
-            "protocol": task.protocol,
-            "path": str(task.path.resolve()),
-            "image_folders": [str(folder.resolve()) for folder in task.images.folders],
-            "allow_outside_images": task.images.allow_outside,
-            "file_digest": file_digest(task.path),
-            "digest": self.digest(),
-            "requests": len(self.requests),
-            "limit": self.limit,
-            "seed": self.seed,
-        }
 
 
 def evaluate(
@@ -71,18 +33,16 @@ def evaluate(
     if retriever.uses_images:
         requests = [selection.task.with_images(request) for request in requests]
     identity = {
-        "model": {"kind": row.kind, **retriever.identity()},
-        "requests": selection.digest(),
+        "model": {**row.identity(), **retriever.identity()},
+        **selection.identity(),
         "images": _images_digest(requests) if retriever.uses_images else None,
         "max_turns": retriever.max_turns,
     }
     run = RunFolder.place(out, selection.task.name, row.name, identity)
-    template = selection.task.template
     description = {
         "model": {"name": row.name, "kind": row.kind, "trained": row.trained, "about": row.about},
         "settings": row.settings,
-        "task": selection.describe(),
-        "prompt": asdict(template) if template else None,
+        **selection.describe(),
         "identity": identity,
     }
     with run.locked():
@@ -100,11 +60,7 @@ def _ask(run: RunFolder, retriever: Retriever, requests: list[Request], on_progr
         for request in requests
         for part in slice_request(request, retriever.max_turns)
     }
-    answered = {
-        unit
-        for unit, attempt in run.attempts().items()
-        if not (attempt.failure and attempt.failure.kind == "error")
-    }
+    answered = run.attempts().keys() - run.errors().keys()
     pending = {unit: request for unit, request in units.items() if unit not in answered}
     if not pending:
         return
@@ -150,20 +106,6 @@ def rebuild(run: RunFolder) -> None:
     Raises InputError if the data has gone or is no longer what was asked.
     """
     record = run.record()
-    described, prompt = record["task"], record["prompt"]
-    folders = tuple(Path(folder) for folder in described["image_folders"])
-    task = Task(
-        described["name"],
-        described["title"],
-        described["protocol"],
-        Path(described["path"]),
-        ImageFolder(folders, described["allow_outside_images"]),
-        PromptTemplate(**prompt) if prompt else None,
-    )
-    selection = Selection.of(task, described["limit"], described["seed"])
-    if selection.digest() != described["digest"]:
-        raise InputError(
-            "the data has changed since the run", where=str(task.path), fix="evaluate it again"
-        )
+    selection = Selection.of_record(record)
     with run.locked():
         derive(run, selection.requests, record["identity"]["max_turns"])

@@ -89,8 +89,6 @@ def _notes(table: Table) -> list[str]:
         samples = {s["samples"] for row in table.rows if (s := row.scores.get(task)) and "samples" in s}
         count = " or ".join(str(number) for number in sorted(samples))
         notes.append(f"{task}: {count} requests, {protocol} protocol, micro average")
-    if any(row.kind == "published" for row in table.rows):
-        notes.append("† published, not run here")
     return notes + table.notes
 
 

@@ -71,11 +71,10 @@ class RunFolder:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Raises InputError if another process writes this run."""
+        lock = filelock.FileLock(self.path / LOCK, timeout=0)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(self.path / LOCK, timeout=0)
-            with lock:
-                yield
+            lock.acquire()
         except filelock.Timeout:
             raise InputError(
                 "another process is writing this run",
@@ -88,6 +87,10 @@ class RunFolder:
                 where=str(self.path),
                 fix="give another --out",
             ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def record(self) -> dict[str, Any]:
         """run.json. Raises InputError if it cannot be read."""
@@ -153,6 +156,14 @@ class RunFolder:
                     ) from None
                 found[attempt.request] = attempt
         return found
+
+    def errors(self) -> dict[str, str]:
+        """What was asked in vain and why: request (or slice) → message."""
+        return {
+            unit: attempt.failure.message
+            for unit, attempt in self.attempts().items()
+            if attempt.failure and attempt.failure.kind == "error"
+        }
 
     @contextlib.contextmanager
     def appending(self) -> Iterator["Appender"]:

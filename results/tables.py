@@ -64,15 +64,15 @@ def build_table(
     """One row a model, one column group a task; `protocol` overrides the tasks' own.
 
     Runs of one task name that did not ask the same requests are different tasks, and runs of one
-    model that were not set up alike are different rows: both then carry a part of their digest.
+    model that were not set up alike are different rows: the later ones are numbered.
     """
     read = [(run, run.record(), read_scores(run)) for run in runs]
-    tasks = _labels([(r["task"]["name"], r["identity"]["requests"]) for _, r, _ in read])
+    tasks = _labels([(r["task"]["name"], r["identity"]["data"]) for _, r, _ in read])
     models = _labels([(r["model"]["name"], _setup(r)) for _, r, _ in read])
     table = Table({}, [], [])
     rows: dict[str, Row] = {}
     for run, record, scores in read:
-        task = tasks[record["task"]["name"], record["identity"]["requests"]]
+        task = tasks[record["task"]["name"], record["identity"]["data"]]
         model = models[record["model"]["name"], _setup(record)]
         shown: Protocol = protocol or record["task"]["protocol"]
         table.tasks.setdefault(task, shown)
@@ -82,14 +82,16 @@ def build_table(
         if record["finished"] is None:
             table.notes.append(f"{model} on {task} was interrupted: {run.path}")
     table.rows = list(rows.values())
-    if published:
-        table.rows += _published_rows(table.tasks)
+    if published and (added := _published_rows(table.tasks)):
+        table.rows += added
+        table.notes.append("† published in the F2RVLM paper, arXiv 2508.17714; not run here")
     return table
 
 
 def _setup(record: dict[str, Any]) -> str:
     """What tells two set-ups of one model apart, whatever the task."""
-    return json.dumps([record["identity"]["model"], record["identity"]["max_turns"]])
+    identity = record["identity"]
+    return json.dumps([identity["model"], identity["max_turns"], record["prompt"]])
 
 
 def _labels(named: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
@@ -111,5 +113,5 @@ def _published_rows(tasks: dict[str, Protocol]) -> list[Row]:
         scores = {task: {"joint": {"f1": f1 / 100}} for task, f1 in row["f1"].items()}
         scores = {task: score for task, score in scores.items() if task in shown}
         if scores:
-            rows.append(Row(f"{row['model']} † {row['source']}", row["trained"], "published", scores))
+            rows.append(Row(f"{row['model']} †", row["trained"], "published", scores))
     return rows

@@ -131,10 +131,13 @@ class Request:
 
     @cached_property
     def digest(self) -> str:
-        """Identity by content: dialogue, query, prompt and gold."""
+        """Identity by content: dialogue, query and gold, whatever the prompt."""
         gold = self.gold and [sorted(self.gold.utterances), sorted(self.gold.images)]
-        prompt = [self.prompt.system, list(self.prompt.parts())]
-        return digest([self.dialogue.digest, self.query.text, prompt, gold])
+        return digest([self.dialogue.digest, self.query.text, gold])
+
+    @property
+    def prompt_digest(self) -> str:
+        return digest([self.prompt.system, list(self.prompt.parts())])
 
     def without_gold(self) -> "Request":
         """The same request as a retriever may see it."""
