@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 from f2rcli.adapters.retriever import Retriever, found
@@ -14,14 +15,15 @@ K1, B = 1.5, 0.75
 
 
 def words(text: str) -> list[str]:
-    """Lower-case words; scripts without spaces as overlapping pairs of characters.
+    """Lower-case words; scripts without spaces as characters and overlapping pairs of them.
 
-    (Pairs are what Lucene's CJK analyser uses: no dictionary, and no segmentation to get wrong.)
+    (That is Lucene's CJK bigram filter with single characters kept: no dictionary, no segmentation to
+    get wrong, and a query of one character still finds something.)
     """
     found: list[str] = []
     for run in _WORDS.findall(text.lower()):
-        if re.match(f"[{_CJK}]", run) and len(run) > 1:
-            found += [run[i : i + 2] for i in range(len(run) - 1)]
+        if re.match(f"[{_CJK}]", run):
+            found += [*run, *(first + second for first, second in pairwise(run))]
         else:
             found.append(run)
     return found
@@ -44,7 +46,14 @@ class BM25(Retriever):
     def identity(self) -> dict[str, Any]:
         import bm25s
 
-        return {"cutoff": self.cutoff, "k1": K1, "b": B, "bm25s": bm25s.__version__}
+        tokens = "words; CJK characters and pairs"
+        return {
+            "cutoff": self.cutoff,
+            "k1": K1,
+            "b": B,
+            "tokens": tokens,
+            "bm25s": bm25s.__version__,
+        }
 
     def retrieve(self, requests: Sequence[Request]) -> Iterator[Retrieval]:
         for request in requests:

@@ -127,19 +127,16 @@ def _rows(models: tuple[str, ...], options: dict[str, Any]) -> "list[ModelRow]":
 def _selections(tasks: tuple[str, ...], options: dict[str, Any]) -> "list[Selection]":
     """Every task read before any model is loaded, so that bad data costs seconds."""
     from f2rcli.results.selection import Selection
-    from f2rcli.tasks.datasets import load_task
+    from f2rcli.tasks.datasets import load_tasks
     from f2rcli.tasks.prompts import choose_template
 
     template = choose_template(options["prompt"], options["prompt_from"])
-    loaded = [
-        load_task(
-            task,
-            options["data_root"],
-            allow_outside=options["allow_outside_images"],
-            template=template,
-        )
-        for task in dict.fromkeys(tasks)
-    ]
+    loaded = load_tasks(
+        dict.fromkeys(tasks),
+        options["data_root"],
+        allow_outside=options["allow_outside_images"],
+        template=template,
+    )
     return [Selection.of(task, options["limit"], options["seed"]) for task in loaded]
 
 

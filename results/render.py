@@ -59,7 +59,7 @@ def _print_part(table: Table, part: str, tasks: list[str], to: Console) -> None:
             cells += [percent(values.get(metric)) if scores else "" for metric in NAMES]
             if task in failing:
                 cells.append(", ".join(_remarks(scores, part)))
-        if any(row.scores.get(task) for task in tasks):
+        if any(part in row.scores.get(task, {}) for task in tasks):
             drawn.add_row(*cells, style=STYLES.get(row.kind, ""))
     to.print(drawn)
 

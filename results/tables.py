@@ -67,12 +67,12 @@ def build_table(
     model that were not set up alike are different rows: the later ones are numbered.
     """
     read = [(run, run.record(), read_scores(run)) for run in runs]
-    tasks = _labels([(r["task"]["name"], r["identity"]["data"]) for _, r, _ in read])
+    tasks = _labels([_task_key(r) for _, r, _ in read])
     models = _labels([(r["model"]["name"], _setup(r)) for _, r, _ in read])
     table = Table({}, [], [])
     rows: dict[str, Row] = {}
     for run, record, scores in read:
-        task = tasks[record["task"]["name"], record["identity"]["data"]]
+        task = tasks[_task_key(record)]
         model = models[record["model"]["name"], _setup(record)]
         shown: Protocol = protocol or record["task"]["protocol"]
         table.tasks.setdefault(task, shown)
@@ -82,10 +82,15 @@ def build_table(
         if record["finished"] is None:
             table.notes.append(f"{model} on {task} was interrupted: {run.path}")
     table.rows = list(rows.values())
-    if published and (added := _published_rows(table.tasks)):
+    limited = {tasks[_task_key(r)] for _, r, _ in read if r["task"]["limit"]}
+    if published and (added := _published_rows(table.tasks, limited)):
         table.rows += added
         table.notes.append("† published in the F2RVLM paper, arXiv 2508.17714; not run here")
     return table
+
+
+def _task_key(record: dict[str, Any]) -> tuple[str, str]:
+    return record["task"]["name"], record["identity"]["data"]
 
 
 def _setup(record: dict[str, Any]) -> str:
@@ -104,9 +109,9 @@ def _labels(named: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
     return labels
 
 
-def _published_rows(tasks: dict[str, Protocol]) -> list[Row]:
-    """Published numbers for the real sets in the table; they are of the `published` protocol."""
-    shown = {task for task, protocol in tasks.items() if protocol == "published"}
+def _published_rows(tasks: dict[str, Protocol], limited: set[str]) -> list[Row]:
+    """Published numbers for the real sets in the table: whole sets, under the same protocol."""
+    shown = {task for task, protocol in tasks.items() if protocol == "published"} - limited
     text = resources.files("f2rcli.results").joinpath("published.toml").read_text(encoding="utf-8")
     rows = []
     for row in tomllib.loads(text)["row"]:

@@ -45,16 +45,15 @@ class Checker:
             self.records += 1
             parsed = parse(entry.value)
             self._check_prediction(entry, parsed)
-            for what in parsed.problems:
-                yield Finding(entry.where, what, fatal=True)
-            for what in parsed.warnings:
-                yield Finding(entry.where, what, fatal=False)
+            found = [(what, True) for what in parsed.problems]
+            found += [(what, False) for what in parsed.warnings]
             if not parsed.problems and not parsed.requests:
-                yield Finding(entry.where, "no query in it", fatal=True)
+                found.append(("no query in it", True))
             for request in parsed.requests:
                 self.requests += 1
-                for what, fatal in self._check_request(request, entry):
-                    yield Finding(entry.where, what, fatal)
+                found += self._check_request(request, entry)
+            for what, fatal in dict.fromkeys(found):  # a chat's queries share its pictures
+                yield Finding(entry.where, what, fatal)
 
     def _check_prediction(self, entry: Entry, parsed: Parsed) -> None:
         """A prediction line has to be scorable on top of being a record."""

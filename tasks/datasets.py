@@ -4,7 +4,7 @@ import hashlib
 import os
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -46,14 +46,6 @@ class TaskRow:
             if found:
                 return found[0]
         return None
-
-    def missing(self, data_root: Path) -> InputError:
-        return InputError(
-            f"task {self.name} is not there: looked for {' and '.join(self.files)}",
-            where=str(data_root.resolve()),
-            fix=f"it is {self.source}; point at its folder with --data-root or F2R_DATA; "
-            "without it, try --task example or --task your_chats.json",
-        )
 
 
 def task_rows() -> dict[str, TaskRow]:
@@ -120,45 +112,75 @@ def default_data_root() -> Path:
     return Path(os.environ.get("F2R_DATA") or ".")
 
 
-def load_task(
-    spec: str,
+def load_tasks(
+    specs: Iterable[str],
     data_root: Path | None = None,
     *,
     allow_outside: bool = False,
     template: PromptTemplate | None = None,
-) -> Task:
-    """A task by name (`mldr`), by name and path (`wechat=PATH`), or by path (`chats.json`).
+) -> list[Task]:
+    """Tasks by name (`mldr`), by name and path (`wechat=PATH`), or by path (`chats.json`).
 
-    Raises InputError if there is no such task or file.
+    Raises InputError if there is no such task or file; one error for all named tasks without data.
     """
+    root = data_root or default_data_root()
+    if not root.is_dir():
+        raise InputError("no such folder", where=str(root), fix="--data-root is where data lies")
+    found = [_find(spec, root) for spec in specs]
+    if missing := [row for row, path in found if row and path is None]:
+        names = " and ".join(row.name for row in missing)
+        files = ", ".join(file for row in missing for file in row.files)
+        sources = " and ".join(row.source for row in missing)
+        raise InputError(
+            f"no data for {names} (looked for {files})",
+            where=str(root.resolve()),
+            fix=f"it comes as {sources}; --data-root or F2R_DATA says where it is; "
+            "--task example and --task your_chats.json run without it",
+        )
+    given = data_root is not None or bool(os.environ.get("F2R_DATA"))
+    tasks = []
+    for row, path in found:
+        assert path is not None
+        under_root = given or (row is not None and path.is_relative_to(root))
+        folders = (root, path.parent) if under_root and not _ships(path) else (path.parent,)
+        tasks.append(
+            Task(
+                name=row.name if row else path.stem,
+                title=row.title if row else path.name,
+                protocol=row.protocol if row else "strict",
+                path=path,
+                images=ImageFolder(folders, allow_outside),
+                template=template,
+                test_only=bool(row and row.test_only),
+            )
+        )
+    return tasks
+
+
+def load_task(spec: str, data_root: Path | None = None, *, allow_outside: bool = False) -> Task:
+    """One task; see `load_tasks`."""
+    (task,) = load_tasks([spec], data_root, allow_outside=allow_outside)
+    return task
+
+
+def _find(spec: str, root: Path) -> tuple[TaskRow | None, Path | None]:
+    """The row of a task (None for a file of one's own), and its file (None if it is not there)."""
     rows = task_rows()
     name, _, given = spec.partition("=")
     row = rows.get(name)
-    root = data_root or default_data_root()
     if row and not given:
-        path = row.find(root)
-        if path is None:
-            raise row.missing(root)
-    else:
-        path = Path(given if row and given else spec)
-        if not path.is_file():
-            raise InputError(
-                f"no task and no file of the name {spec!r}",
-                fix=f"tasks are {', '.join(rows)}; or give a file, or NAME=FILE",
-            )
-    folders = [path.parent] if data_root is None and not os.environ.get("F2R_DATA") else []
-    folders = folders or [root, path.parent]
-    if row and any(pattern.startswith("package:") for pattern in row.files):
-        folders = [path.parent]
-    return Task(
-        name=row.name if row else path.stem,
-        title=row.title if row else path.name,
-        protocol=row.protocol if row else "strict",
-        path=path,
-        images=ImageFolder(tuple(folders), allow_outside),
-        template=template,
-        test_only=bool(row and row.test_only),
-    )
+        return row, row.find(root)
+    path = Path(given if row else spec)
+    if not path.is_file():
+        raise InputError(
+            f"no task and no file of the name {str(path)!r}",
+            fix=f"tasks are {', '.join(rows)}; or give a file, or NAME=FILE",
+        )
+    return row, path
+
+
+def _ships(path: Path) -> bool:
+    return path.is_relative_to(Path(str(resources.files("f2rcli.tasks"))))
 
 
 def file_digest(path: Path) -> str:
