@@ -67,6 +67,9 @@ def main() -> None:
     except BrokenPipeError:  # `f2r … | head` is no error; and do not complain at exit either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:  # a full disk, a folder that may not be written
+        place = f"{error.filename}: " if error.filename else ""
+        code = _complain(f"{place}{error.strerror or error}")
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from f2rcli.tasks.predictions import Prediction
     from f2rcli.tasks.scoring import Average, Protocol
 
 
@@ -56,4 +59,17 @@ def _score(file: Path, protocol: "Protocol | None", average: "Average") -> dict[
         file = file / PREDICTIONS
     elif file.is_dir():
         raise InputError("a folder without run.json", where=str(file), fix="give runs or files")
-    return score(read_predictions(file))[chosen].result(average)
+    return score(_noting_slices(file, read_predictions(file)))[chosen].result(average)
+
+
+def _noting_slices(file: Path, predictions: "Iterator[Prediction]") -> "Iterator[Prediction]":
+    """Says so where lines are parts of dialogues, whose scores are not those of the dialogues."""
+    from f2rcli.tasks.merging import is_slice
+
+    slices = 0
+    for prediction in predictions:
+        slices += is_slice(prediction.id)
+        yield prediction
+    if slices:
+        line = f"f2r: {file}: {slices} lines are slices; `f2r data merge` puts them together"
+        click.echo(line, err=True)

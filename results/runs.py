@@ -46,11 +46,14 @@ def write_text(path: Path, text: str) -> None:
 def replacing(path: Path) -> Iterator[Any]:
     """Write a whole file or none: a reader sees the old content or the new."""
     fresh = path.with_name(path.name + ".new")
-    with fresh.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    try:
+        with fresh.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 class RunFolder:

@@ -18,6 +18,11 @@ from f2rcli.tasks.types import Dialogue, Request
 _SLICE_ID = re.compile(r"(.*)_split_([0-9]+)", re.DOTALL)
 
 
+def is_slice(name: str) -> bool:
+    """Whether a dialogue of this id is a slice of another."""
+    return bool(_SLICE_ID.fullmatch(name))
+
+
 def merge_predictions(slices: Path, original: Task) -> Iterator[dict[str, Any]]:
     """One prediction line an original request, from the predictions for its slices.
 
