@@ -50,7 +50,7 @@ def _print_part(table: Table, part: str, tasks: list[str], to: Console) -> None:
             head = task if number == 0 else ""
             drawn.add_column(f"{head}\n{HEADERS[metric]}", justify="right", no_wrap=True)
         if task in failing:
-            drawn.add_column("\nnot as it should be")
+            drawn.add_column("\nfailures")
     for row in table.rows:
         cells = [row.model, row.trained]
         for task in tasks:
@@ -99,7 +99,7 @@ def print_scores(results: dict[str, dict[str, Any]], to: Console) -> None:
         drawn.add_column(header)
     for metric in NAMES:
         drawn.add_column(HEADERS[metric], justify="right")
-    drawn.add_column("not as it should be")
+    drawn.add_column("failures")
     for name, scores in results.items():
         for part in ("utterance", "image", "joint"):
             head = name if part == "utterance" else ""
