@@ -1,0 +1,209 @@
+"""From a name to a row, and from a row to something that retrieves."""
+
+from pathlib import Path
+
+import pytest
+from short_chats import fragment, request
+
+from f2rcli.adapters.lexical import BM25
+from f2rcli.adapters.reference import Random
+from f2rcli.adapters.registry import Settings, build, find_row, load_rows
+from f2rcli.adapters.retriever import Retriever
+from f2rcli.adapters.vlm import VLM
+from f2rcli.tasks.answers import parse_strict
+from f2rcli.tasks.errors import InputError
+
+REFERENCES = ("random", "everything", "nothing", "oracle", "bm25")
+
+
+def build_own(file: Path) -> Retriever:
+    rows = load_rows(file)
+    (own,) = rows.keys() - load_rows().keys()
+    return build(rows[own], Settings())
+
+
+def refused(file: Path) -> str:
+    """The one line that a registry file, or the building of its only own row, is refused with."""
+    with pytest.raises(InputError) as caught:
+        build_own(file)
+    line = str(caught.value)
+    assert "\n" not in line
+    return line
+
+
+def registry(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "我的.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_every_shipped_row_says_what_it_is() -> None:
+    rows = load_rows()
+    assert {*REFERENCES, "qwen2-vl", "qwen2.5-vl", "qwen3-vl"} <= rows.keys()
+    for name, row in rows.items():
+        assert row.name == name
+        assert row.about
+        assert row.trained != "unknown"
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_rows_without_a_checkpoint_can_be_built_and_asked(name: str) -> None:
+    one = request("那家面馆在哪儿", "走五分钟", query="面馆", gold=fragment([0]))
+    (retrieval,) = build(find_row(name, load_rows()), Settings()).retrieve([one])
+    assert parse_strict(retrieval.text or "") is not None
+
+
+def test_sizes() -> None:
+    rows = load_rows()
+    assert find_row("qwen2-vl", rows).settings["checkpoint"] == "Qwen/Qwen2-VL-7B-Instruct"
+    small = find_row("qwen2-vl:2b", rows)
+    assert small.name == "qwen2-vl:2b"
+    assert small.settings["checkpoint"] == "Qwen/Qwen2-VL-2B-Instruct"
+    for row in rows.values():
+        for size, checkpoint in row.sizes.items():
+            assert find_row(f"{row.name}:{size}", rows).settings["checkpoint"] == checkpoint
+
+
+def test_a_size_that_is_not_there_is_answered_with_those_that_are() -> None:
+    with pytest.raises(InputError, match=r"no size '9b'.*2b, 7b, 72b"):
+        find_row("qwen2-vl:9b", load_rows())
+
+
+@pytest.mark.parametrize("name", ["qwen", "hf:", "bm25:7b", "models.py:", "", "面馆"])
+def test_an_unknown_name_is_answered_with_where_names_are(name: str) -> None:
+    with pytest.raises(InputError, match="f2r models"):
+        find_row(name, load_rows())
+
+
+def test_hf_path_is_any_checkpoint(tiny_qwen2_vl: Path) -> None:
+    row = find_row(f"hf:{tiny_qwen2_vl}", load_rows())
+    retriever = build(row, Settings(batch_size=3, max_new_tokens=2))
+    assert isinstance(retriever, VLM)
+    (retrieval,) = retriever.retrieve([request("你好")])
+    assert retrieval.output_tokens is not None
+    assert retrieval.output_tokens <= 2
+    assert retriever.environment()["batch_size"] == 3
+
+
+OWN_CLASS = """
+from f2rcli.adapters.retriever import Retriever, found
+from f2rcli.tasks.types import Fragment
+
+class Longest(Retriever):
+    def retrieve(self, requests):
+        for request in requests:
+            longest = max(request.dialogue.utterances, key=lambda u: len(u.text))
+            yield found(request, Fragment(frozenset([longest.id])))
+"""
+
+
+def test_a_class_of_ones_own_retrieves(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(OWN_CLASS, encoding="utf-8")
+    retriever = build(find_row(f"{file}:Longest", load_rows()), Settings())
+    (retrieval,) = retriever.retrieve([request("好", "这一句最长", "嗯嗯")])
+    assert parse_strict(retrieval.text or "") == fragment([1])
+    assert retriever.uses_images  # the attributes have working defaults
+    assert retriever.max_turns is None
+    assert not retriever.sees_gold
+
+
+@pytest.mark.xfail(strict=True, raises=AttributeError, reason="the module is not in sys.modules")
+def test_a_class_of_ones_own_may_use_dataclasses(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    data = "from dataclasses import dataclass\n\n@dataclass\nclass Hit:\n    utterance: int\n"
+    file.write_text("from __future__ import annotations\n" + data + OWN_CLASS, encoding="utf-8")
+    retriever = build(find_row(f"{file}:Longest", load_rows()), Settings())
+    assert len(list(retriever.retrieve([request("好", "这一句最长")]))) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "said"),
+    [
+        (OWN_CLASS, "Shortest", "Shortest is not a class derived from"),
+        ("class Mine:\n    def retrieve(self, requests): ...\n", "Mine", "Mine is not a class"),
+        ("Mine = 3\n", "Mine", "Mine is not a class"),
+        (OWN_CLASS, "Retriever", "Retriever is not a class"),  # abstract: nothing retrieves
+        ("def broken(:\n", "Mine", "cannot be imported"),
+        ("import no_such_package_at_all\n", "Mine", "cannot be imported"),
+    ],
+)
+def test_a_file_without_the_class_is_named(tmp_path: Path, text: str, name: str, said: str) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=said) as caught:
+        build(find_row(f"{file}:{name}", load_rows()), Settings())
+    assert str(file) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_python_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file") as caught:
+        build(find_row(f"{tmp_path}/没有.py:Mine", load_rows()), Settings())
+    assert caught.value.where == f"{tmp_path}/没有.py"
+
+
+def test_rows_of_ones_own_come_after_ours(tmp_path: Path) -> None:
+    text = '["我的bm25"]\nkind = "bm25"\ncutoff = 0.4\n[half]\nkind = "random"\nshare = 0.5\n'
+    rows = load_rows(registry(tmp_path, "\ufeff" + text))  # Windows editors write the mark
+    assert list(rows)[-2:] == ["我的bm25", "half"]
+    mine, half = build(rows["我的bm25"], Settings()), build(rows["half"], Settings(seed=5))
+    assert isinstance(mine, BM25)
+    assert mine.cutoff == 0.4
+    assert isinstance(half, Random)
+    assert half.identity() == {"share": 0.5, "seed": 5}
+
+
+def test_names_that_are_taken_are_refused(tmp_path: Path) -> None:
+    file = registry(tmp_path, '[bm25]\nkind = "bm25"\ncutoff = 0.9\n[oracle]\nkind = "oracle"\n')
+    assert refused(file) == f"{file}: the names bm25, oracle are taken; rename the rows"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[m]\nkind = "clip"\n', "row m: kind 'clip' is none of"),
+        ('[m]\nabout = "?"\n', "row m: kind None is none of"),
+        ('m = "bm25"\n', "row m: kind None is none of"),
+        ('[m]\nkind = "bm25"\ncutof = 0.3\n', "row m: unknown settings for bm25: cutof"),
+        ('[m]\nkind = "bm25"\n', "row m: lacks cutoff"),
+        ('[m]\nkind = "transformers"\n', "row m: lacks checkpoint"),
+        ('[m]\nkind = "python"\nclass = "C"\n', "row m: lacks file"),
+        ('[m]\nkind = "transformers"\nsize = "9b"\nsizes = {7b = "a/b"}\n', "row m: size is none of"),
+        ('[m\nkind = "bm25"\n', "not TOML"),
+    ],
+)
+def test_a_row_that_cannot_work_is_named(tmp_path: Path, text: str, said: str) -> None:
+    file = registry(tmp_path, text)
+    line = refused(file)
+    assert line.startswith(str(file))
+    assert said in line
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=(TypeError, ValueError, pytest.fail.Exception),
+    reason="types and ranges of settings are not checked",
+)
+@pytest.mark.parametrize(
+    "row",
+    [
+        'kind = ["bm25"]',
+        'kind = "bm25"\ncutoff = "high"',
+        'kind = "random"\nshare = 2.0',
+        'kind = "random"\nshare = -0.5',
+        'kind = "transformers"\nsize = "2b"\nsizes = "2b"',
+        'kind = "transformers"\ncheckpoint = 3',
+        'kind = "python"\nfile = 3\nclass = "C"',
+    ],
+)
+def test_a_setting_of_the_wrong_type_is_named(tmp_path: Path, row: str) -> None:
+    file = registry(tmp_path, f"[m]\n{row}\n")
+    assert str(file) in refused(file)
+
+
+def test_a_registry_file_that_cannot_be_read(tmp_path: Path) -> None:
+    assert str(tmp_path / "没有.toml") in refused(tmp_path / "没有.toml")
+    latin = tmp_path / "latin.toml"
+    latin.write_bytes(b'[m]\nkind = "bm25"\nabout = "caf\xe9"\ncutoff = 0.1\n')
+    assert str(latin) in refused(latin)
