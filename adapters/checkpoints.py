@@ -27,7 +27,10 @@ def find_checkpoint(name: str, needed: str = "config.json") -> Path:
         what = "weights only as pickles, not as safetensors" if pickles else "no weights in it"
         raise InputError(what, where=str(folder), fix="f2r loads *.safetensors")
     for index in folder.glob("*.safetensors.index.json"):
-        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        try:
+            shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise InputError("is no index of weights", where=str(index), fix="fetch it again") from None
         if lacking := sorted(shard for shard in shards if not (folder / shard).is_file()):
             raise InputError(
                 f"incomplete: {', '.join(lacking)} missing", where=str(folder), fix="fetch it again"
@@ -53,7 +56,7 @@ def _from_hub(name: str) -> Path:
             raise InputError("neither a folder nor a hub id", where=name) from None
         except Exception:  # not cached; then whatever a network can do wrong
             continue
-        if any(Path(folder).glob("*.safetensors")) or not offline:
+        if any(Path(folder).glob("*.safetensors")):
             return Path(folder)
     raise missing
 

@@ -6,6 +6,7 @@ Rows are data (models.toml, and a file of the user's); adapters are imported onl
 import hashlib
 import importlib.util
 import inspect
+import sys
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,16 +17,31 @@ from typing import Any
 from f2rcli.adapters.retriever import Retriever
 from f2rcli.tasks.errors import InputError
 
-SHARED_KEYS = {"kind", "trained", "about", "size", "sizes"}
-KINDS: dict[str, set[str]] = {  # kind → the settings that its rows may have
-    "random": {"share"},
-    "everything": set(),
-    "nothing": set(),
-    "oracle": set(),
-    "bm25": {"cutoff", "chosen_on"},
-    "transformers": {"checkpoint", "adapter", "dtype", "max_pixels", "max_new_tokens"},
-    "python": {"file", "class"},
+Rule = tuple[str, Callable[[Any], bool]]
+TEXT: Rule = ("text", lambda value: isinstance(value, str) and bool(value))
+COUNT: Rule = ("a whole number above 0", lambda value: type(value) is int and value > 0)
+SHARE: Rule = ("a number from 0 to 1", lambda value: type(value) in (int, float) and 0 <= value <= 1)
+SIZES: Rule = (
+    "a table of texts",
+    lambda value: isinstance(value, dict) and all(isinstance(v, str) for v in value.values()),
+)
+SHARED: dict[str, Rule] = {"trained": TEXT, "about": TEXT, "size": TEXT, "sizes": SIZES}
+KINDS: dict[str, dict[str, Rule]] = {  # kind → the settings that its rows may have
+    "random": {"share": SHARE},
+    "everything": {},
+    "nothing": {},
+    "oracle": {},
+    "bm25": {"cutoff": SHARE, "chosen_on": TEXT},
+    "transformers": {
+        "checkpoint": TEXT,
+        "adapter": TEXT,
+        "dtype": TEXT,
+        "max_pixels": COUNT,
+        "max_new_tokens": COUNT,
+    },
+    "python": {"file": TEXT, "class": TEXT},
 }
+NEEDED = {"transformers": ["checkpoint"], "python": ["file", "class"], "bm25": ["cutoff"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,21 +105,24 @@ def _parse_rows(text: str, where: str) -> dict[str, ModelRow]:
 def _parse_row(name: str, table: Any, where: str) -> ModelRow:
     place = f"{where}, row {name}"
     kind = table.get("kind") if isinstance(table, dict) else None
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise InputError(f"kind {kind!r} is none of {', '.join(KINDS)}", where=place)
-    if unknown := sorted(table.keys() - SHARED_KEYS - KINDS[kind]):
-        raise InputError(f"unknown settings for {kind}: {', '.join(unknown)}", where=place)
+    rules = SHARED | KINDS[kind]
+    for key, value in table.items():
+        if key != "kind" and key not in rules:
+            raise InputError(f"{kind} has no setting {key}", where=place)
+        if key != "kind" and not rules[key][1](value):
+            raise InputError(f"{key} {value!r} is not {rules[key][0]}", where=place)
     settings = {key: value for key, value in table.items() if key in KINDS[kind]}
     sizes = table.get("sizes", {})
     if sizes:
         if table.get("size") not in sizes:
             raise InputError("size is none of sizes", where=place)
         settings["checkpoint"] = sizes[table["size"]]
-    needed = {"transformers": ["checkpoint"], "python": ["file", "class"], "bm25": ["cutoff"]}
-    if lacking := [key for key in needed.get(kind, []) if key not in settings]:
+    if lacking := [key for key in NEEDED.get(kind, []) if key not in settings]:
         raise InputError(f"lacks {' and '.join(lacking)}", where=place)
-    trained, about = str(table.get("trained", "unknown")), str(table.get("about", ""))
-    return ModelRow(name, kind, trained, about, settings, dict(sizes))
+    trained, about = table.get("trained", "unknown"), table.get("about", "")
+    return ModelRow(name, kind, trained, about, settings, sizes)
 
 
 def find_row(name: str, rows: dict[str, ModelRow]) -> ModelRow:
@@ -163,20 +182,25 @@ def _python(row: ModelRow, settings: Settings) -> Retriever:
     if not file.is_file():
         raise InputError("no such file", where=str(file))
     spec = importlib.util.spec_from_file_location(f"f2r_model_{file.stem}", file)
-    assert spec
-    assert spec.loader
+    if spec is None or spec.loader is None:
+        raise InputError("not a Python file", where=str(file))
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up there
     try:
         spec.loader.exec_module(module)
-    except (SyntaxError, ImportError) as error:
-        raise InputError(f"cannot be imported ({error})", where=str(file)) from None
+    except Exception as error:
+        what = f"cannot be imported ({type(error).__name__}: {error})"
+        raise InputError(what, where=str(file)) from error
     cls = getattr(module, name, None)
     if not inspect.isclass(cls) or not issubclass(cls, Retriever) or inspect.isabstract(cls):
         raise InputError(
             f"{name} is not a class derived from f2rcli.adapters.retriever.Retriever with `retrieve`",
             where=str(file),
         )
-    return cls()
+    try:
+        return cls()
+    except TypeError as error:
+        raise InputError(f"{name}() does not work: {error}", where=str(file)) from error
 
 
 _BUILDERS: dict[str, Callable[[ModelRow, Settings], Retriever]] = {

@@ -19,7 +19,7 @@ from f2rcli.tasks.errors import InputError
 
 
 class InputAudit:
-    """Arm it with a batch's inputs, generate, then ask for the faults: one text or None a request."""
+    """Give it a batch before it is generated from, and ask for the faults afterwards."""
 
     def __init__(self, base: PreTrainedModel, tokenizer: Any, image_token_id: int) -> None:
         tower = getattr(base.model, "visual", None)
@@ -36,34 +36,61 @@ class InputAudit:
         base.register_forward_pre_hook(self._on_forward, with_kwargs=True)
         tower.register_forward_pre_hook(self._on_tower, with_kwargs=True)
 
-    def arm(self, inputs: list[ModelInput]) -> None:
+    def arm(self, inputs: list[ModelInput], batch: dict[str, Tensor]) -> None:
+        """Expect these inputs at the model, and compare their batch with them already.
+
+        A model may make anything of a faulty batch, also an exception that says nothing of the cause.
+        """
         self.expected = inputs
         self.faults = [None] * len(inputs)
         self.read = False
         self.seen = not any(one.images for one in inputs)
+        self._compare_prompts(batch)
+        if not self.seen:
+            nothing = torch.empty(0)
+            pixels, grids = (batch.get(key, nothing) for key in ("pixel_values", "image_grid_thw"))
+            self._compare_pictures(pixels, grids)
+
+    def found_in(self, inputs: list[ModelInput]) -> list[str | None]:
+        """The faults found so far in these inputs, for where something failed because of them."""
+        return self.faults if self.expected is inputs else [None] * len(inputs)
 
     def result(self) -> list[str | None]:
+        """The faults found on the way through the model, one text or None a request."""
         if not self.read or not self.seen:
             what = "the vision tower" if self.read else "the model"
-            self.faults = [f"nothing reached {what}"] * len(self.expected)
+            self.faults = [f"input audit: nothing reached {what}"] * len(self.expected)
         return self.faults
 
     def _fault(self, row: int, what: str) -> None:
-        self.faults[row] = self.faults[row] or what
+        self.faults[row] = self.faults[row] or f"input audit: {what}"
 
     def _on_forward(self, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """The prompt: decoded again, every run of visual tokens as one placeholder, it is the text."""
-        if self.read:
-            return  # a later token of the same answers
-        self.read = True
-        ids, mask = kwargs["input_ids"], kwargs.get("attention_mask")
+        if not self.read:  # else it is a later token of the same answers
+            self.read = True
+            self._compare_prompts(kwargs)
+
+    def _on_tower(self, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if not self.seen:
+            self.seen = True
+            pixels = args[0] if args else kwargs["hidden_states"]
+            self._compare_pictures(pixels, kwargs["grid_thw"])
+
+    def _compare_prompts(self, batch: dict[str, Any]) -> None:
+        """Decoded again, every run of visual tokens as one placeholder, a prompt is its text."""
+        ids, mask = batch["input_ids"], batch.get("attention_mask")
+        types = batch.get("mm_token_type_ids")
         mask = torch.ones_like(ids) if mask is None else mask  # left out where nothing is padded
         if len(ids) != len(self.expected):
-            self.faults = [f"{len(ids)} prompts arrived for {len(self.expected)}"] * len(self.faults)
+            for row in range(len(self.expected)):
+                self._fault(row, f"{len(ids)} prompts arrived for {len(self.expected)}")
             return
         for row, one in enumerate(self.expected):
             if fault := self._compare_prompt(ids[row][mask[row].bool()].tolist(), one):
                 self._fault(row, fault)
+            visual = (ids[row] == self.image_token_id) & mask[row].bool()
+            if types is not None and not torch.equal(types[row] == 1, visual):
+                self._fault(row, "visual tokens are not marked as such (mm_token_type_ids)")
 
     def _compare_prompt(self, arrived: list[int], one: ModelInput) -> str | None:
         runs = [(token, len(list(run))) for token, run in groupby(arrived)]
@@ -76,7 +103,9 @@ class InputAudit:
         kept: list[int] = []
         for token, length in runs:
             kept += [token] * (1 if token == self.image_token_id else length)
-        decoded = _squash(self.tokenizer.decode(kept, skip_special_tokens=False))
+        decoded = _squash(
+            self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        )
         wanted = _squash(one.text)
         if decoded == wanted:
             return None
@@ -87,22 +116,19 @@ class InputAudit:
             f"{len(wanted)} and differs after {same}"
         )
 
-    def _on_tower(self, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """The pictures: patch by patch the values made from the record's files, in its order."""
-        if self.seen:
-            return
-        self.seen = True
-        pixels: Tensor = args[0] if args else kwargs["hidden_states"]
-        begin = 0
+    def _compare_pictures(self, pixels: Tensor, grids: Tensor) -> None:
+        """Patch by patch the values made from the record's files, in its order, in their shape."""
+        begin = place = 0
         for row, one in enumerate(self.expected):
             for k, image in enumerate(one.images):
                 made = image["pixel_values"].to(pixels.device, pixels.dtype)
-                arrived = pixels[begin : begin + len(made)]
-                begin += len(made)
-                if not torch.equal(arrived, made):
+                patches, grid = pixels[begin : begin + len(made)], grids[place : place + 1]
+                begin, place = begin + len(made), place + 1
+                same_shape = torch.equal(grid.cpu(), image["image_grid_thw"])
+                if not same_shape or not torch.equal(patches, made):
                     self._fault(row, f"image {k} at the vision tower is not the record's image {k}")
-        if begin != len(pixels):
-            what = f"{len(pixels)} patches reached the vision tower instead of {begin}"
+        if (begin, place) != (len(pixels), len(grids)):
+            what = f"{len(grids)} images of {len(pixels)} patches arrived instead of {place} of {begin}"
             for row in range(len(self.expected)):
                 self._fault(row, what)
 

@@ -1,7 +1,6 @@
 """Requests as model inputs: the text with its placeholders, every image processed by itself."""
 
 import re
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +11,6 @@ from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.images import open_image
 from f2rcli.tasks.tags import TAGS, image_tag
 from f2rcli.tasks.types import Request
-
-KEPT_IMAGES = 64  # processed images kept for the next queries of their dialogue, 14 MB each at most
 
 
 @dataclass
@@ -42,10 +39,13 @@ class InputBuilder:
         control = {*self.tokenizer.get_added_vocab(), processor.image_token} - set(TAGS)
         longest_first = sorted(control, key=len, reverse=True)
         self.control = re.compile("|".join(map(re.escape, longest_first)))
-        self.cache: OrderedDict[str, dict[str, Tensor]] = OrderedDict()
+        self.cache: dict[str, dict[str, Tensor]] = {}
+        self.cached_for = ""
 
     def build(self, request: Request) -> ModelInput:
         """Raises InputError if an image cannot be read."""
+        if request.dialogue.digest != self.cached_for:  # kept for the queries of one dialogue
+            self.cache, self.cached_for = {}, request.dialogue.digest
         files = {image.id: image.file for image in request.dialogue.images}
         messages, order, escaped = self._messages(request)
         text = self.processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
@@ -89,17 +89,13 @@ class InputBuilder:
     def _image(self, file: str | None) -> dict[str, Tensor]:
         if file is None:
             raise InputError("an image without a file")
-        if file in self.cache:
-            self.cache.move_to_end(file)
-            return self.cache[file]
-        image = open_image(file)
-        try:
-            processed = self.processor.image_processor(images=[image], return_tensors="pt")
-        except ValueError as error:  # such as an absurd aspect ratio
-            raise InputError(str(error), where=f"image {file}") from None
-        self.cache[file] = dict(processed)
-        if len(self.cache) > KEPT_IMAGES:
-            self.cache.popitem(last=False)
+        if file not in self.cache:
+            image = open_image(file)
+            try:
+                processed = self.processor.image_processor(images=[image], return_tensors="pt")
+            except ValueError as error:  # such as an absurd aspect ratio
+                raise InputError(str(error), where=f"image {file}") from None
+            self.cache[file] = dict(processed)
         return self.cache[file]
 
     def collate(self, inputs: list[ModelInput]) -> dict[str, Tensor]:

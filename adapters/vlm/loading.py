@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import torch
 import transformers
+from safetensors import SafetensorError, safe_open
 from transformers import (
     AutoConfig,
     AutoModelForImageTextToText,
@@ -22,6 +24,7 @@ from transformers.models.auto.processing_auto import processor_class_from_name
 from f2rcli.adapters.checkpoints import find_checkpoint
 from f2rcli.tasks.errors import InputError
 
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -63,9 +66,10 @@ def load(folder: Path, adapter: str | None, dtype: str, device: str, max_pixels:
             device_map=device,
             use_safetensors=True,
             trust_remote_code=False,
+            ignore_mismatched_sizes=True,  # to name them below
             output_loading_info=True,
         )
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise InputError(f"cannot be loaded: {error}", where=str(folder)) from None
     base, info = found
     if lacking := sorted([*info["missing_keys"], *info["mismatched_keys"]], key=str):
@@ -76,8 +80,19 @@ def load(folder: Path, adapter: str | None, dtype: str, device: str, max_pixels:
         )
     base.eval()
     model = _with_adapter(base, adapter) if adapter else base
-    generation = copy.deepcopy(base.generation_config)
-    return Loaded(model, base, load_processor(folder, config.model_type, max_pixels), generation)
+    processor = load_processor(folder, config.model_type, max_pixels)
+    return Loaded(model, base, processor, _generation(folder, base))
+
+
+def _generation(folder: Path, base: PreTrainedModel) -> GenerationConfig:
+    """The checkpoint's generation config; an unreadable one is an error, not the defaults."""
+    if not (folder / "generation_config.json").is_file():
+        return copy.deepcopy(base.generation_config)
+    try:
+        return GenerationConfig.from_pretrained(folder)
+    except (OSError, ValueError, TypeError) as error:
+        what = f"generation_config.json cannot be used: {error}"
+        raise InputError(what, where=str(folder)) from None
 
 
 def _config(folder: Path) -> Any:
@@ -107,13 +122,24 @@ def _with_adapter(base: PreTrainedModel, adapter: str) -> Any:
     folder = find_checkpoint(adapter, needed="adapter_config.json")
     if importlib.util.find_spec("peft") is None:
         raise InputError("an adapter needs peft", fix="pip install 'f2rcli[train]'")
-    from peft import PeftModel
+    from peft import PeftModel, get_peft_model_state_dict
 
     try:
-        return PeftModel.from_pretrained(base, folder).eval()
-    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        model = PeftModel.from_pretrained(base, folder).eval()
+        with safe_open(folder / "adapter_model.safetensors", "pt") as file:
+            there = set(file.keys())
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:
         line = str(error).splitlines()[0]
         raise InputError(f"does not fit the base: {line}", where=str(folder)) from None
+    wanted = set(get_peft_model_state_dict(model))
+    if odd := sorted(there ^ wanted):  # PEFT leaves out what does not fit, and goes on
+        raise InputError(
+            f"{len(there - wanted)} weights have no place in the base and {len(wanted - there)} are "
+            f"missing, such as {odd[0]}",
+            where=str(folder),
+            fix="is it an adapter of another base?",
+        )
+    return model
 
 
 def load_processor(folder: Path, model_type: str, max_pixels: int) -> Any:
@@ -123,6 +149,8 @@ def load_processor(folder: Path, model_type: str, max_pixels: int) -> Any:
     bits, so a run records which one it was. Pixels an image: the checkpoint's limit or `max_pixels`,
     whichever is lower.
     """
+    if not any((folder / name).is_file() for name in TOKENIZERS):
+        raise InputError("no tokenizer in it", where=str(folder), fix="tokenizer.json is missing")
     full = processor_class_from_name(PROCESSOR_MAPPING_NAMES.get(model_type) or "")
     if full is None:
         raise InputError(f"no processor is known for {model_type}", where=str(folder))
@@ -144,6 +172,11 @@ def load_processor(folder: Path, model_type: str, max_pixels: int) -> Any:
             where=str(folder),
             fix="a base model without one cannot be asked; use its instruct version",
         )
+    try:
+        hello: Any = [{"role": "user", "content": [{"type": "text", "text": "hello"}]}]
+        processor.apply_chat_template(hello, tokenize=False, add_generation_prompt=True)
+    except (jinja2.TemplateError, TypeError, ValueError) as error:
+        raise InputError(f"its chat template does not work: {error}", where=str(folder)) from None
     size = processor.image_processor.size
     if "longest_edge" in size:
         longest = min(size["longest_edge"], max_pixels)

@@ -112,11 +112,22 @@ class VLM(Retriever):
         if not batch:
             return
         try:
-            yield from self._generate(batch)
-        except (RuntimeError, ValueError, IndexError) as error:  # out of memory is a RuntimeError
-            if len(batch) == 1:
-                yield _failed(batch[0].request, f"{type(error).__name__}: {error}")
-                return
+            answers = self._generate(batch)
+        except Exception as error:  # out of memory, or whatever one input does to a model
+            message = str(error) or type(error).__name__
+        else:
+            yield from answers
+            return
+        faults = self.audit.found_in(batch)
+        if any(faults):
+            for one, fault in zip(batch, faults, strict=True):
+                if fault:
+                    yield _failed(one.request, fault)
+            clean = [one for one, fault in zip(batch, faults, strict=True) if not fault]
+            yield from self._answer(clean)
+        elif len(batch) == 1:
+            yield _failed(batch[0].request, message)
+        else:
             middle = len(batch) // 2
             yield from self._answer(batch[:middle])
             yield from self._answer(batch[middle:])
@@ -132,7 +143,7 @@ class VLM(Retriever):
                 f"a prompt of {length} tokens and an answer of {max(caps)} do not fit into the "
                 f"model's {limit} positions"
             )
-        self.audit.arm(batch)
+        self.audit.arm(batch, collated)
         with torch.inference_mode():
             output = self.model.generate(
                 **{key: tensor.to(self.base.device) for key, tensor in collated.items()},
@@ -150,7 +161,7 @@ class VLM(Retriever):
         self, one: ModelInput, tokens: list[int], cap: int, fault: str | None, seconds: float
     ) -> Retrieval:
         if fault:
-            return _failed(one.request, f"input audit: {fault}")
+            return _failed(one.request, fault)
         ends = self.generation.eos_token_id
         ends = set(ends if isinstance(ends, list) else [ends])
         # Each answer under its own cap, so that it does not depend on who shared its batch.
@@ -202,6 +213,7 @@ def _greedy(checkpoint: GenerationConfig, tokenizer: Any) -> GenerationConfig:
     """
     applied = copy.deepcopy(checkpoint)
     applied.do_sample = False
+    applied.num_beams = applied.num_return_sequences = 1
     applied.temperature = applied.top_p = applied.top_k = None
     if applied.eos_token_id is None:
         applied.eos_token_id = tokenizer.eos_token_id

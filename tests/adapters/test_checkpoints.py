@@ -70,7 +70,7 @@ def test_a_cached_hub_id_is_found_offline(hub: Path, tiny_qwen2_vl: Path) -> Non
 def test_a_cache_without_the_weights_is_named(hub: Path, tiny_qwen2_vl: Path) -> None:
     snapshot = cached(hub, tiny_qwen2_vl, "someone/tiny-vl")
     (snapshot / "model.safetensors").unlink()
-    assert refused("someone/tiny-vl").startswith(f"{snapshot}: no weights in it")
+    assert "`hf download someone/tiny-vl` fetches it" in refused("someone/tiny-vl")
 
 
 def test_a_folder_without_a_config_is_no_checkpoint(spoilt: Path) -> None:
@@ -104,9 +104,6 @@ def test_missing_shards_are_named(spoilt: Path) -> None:
     assert find_checkpoint(str(spoilt)) == spoilt
 
 
-@pytest.mark.xfail(
-    strict=True, raises=(ValueError, KeyError, TypeError), reason="a torn index ends in a traceback"
-)
 @pytest.mark.parametrize("text", ['{"weight_map": {"a', "{}", "[]"])
 def test_an_index_that_cannot_be_read_is_named(spoilt: Path, text: str) -> None:
     (spoilt / "model.safetensors.index.json").write_text(text)
