@@ -174,13 +174,6 @@ def test_a_shortened_run_of_placeholders_is_never_scored(
     assert all(failure and failure.kind == "error" for failure in failures)
 
 
-def test_a_shortened_run_of_placeholders_is_told_by_the_audit(
-    vlm: VLM, chats: list[Request], plant: Plant
-) -> None:
-    plant(shorten_a_run(vlm))
-    assert flagged(ask(vlm, chats)) == {"two", "three", "one"}
-
-
 @pytest.mark.parametrize("batch_size", [1, 4])
 @pytest.mark.parametrize(("begin", "end"), [(0, 5), (20, 26), (-5, None)])
 def test_a_truncated_prompt(
@@ -245,22 +238,18 @@ def test_the_audit_listens_again_after_a_fault(vlm: VLM, chats: list[Request], p
     assert flagged(ask(vlm, chats)) == set()
 
 
-def test_two_pictures_of_the_same_size_with_their_shapes_exchanged(
-    vlm: VLM, chats: list[Request], plant: Plant
-) -> None:
-    def fault(batch: Batch) -> None:
-        if "image_grid_thw" in batch:
-            batch["image_grid_thw"] = batch["image_grid_thw"][:, [0, 2, 1]] + 0
-            batch["image_grid_thw"][0, 1] *= 2
-
-    plant(fault)
-    failures = [answer.failure for answer in ask(vlm, chats).values()]
-    assert all(failure and "vision tower" in failure.message for failure in failures)
+def another_shape(batch: Batch) -> None:
+    """As many patches of the first picture, twice as high and half as wide."""
+    if "image_grid_thw" in batch:
+        time, height, width = batch["image_grid_thw"][0].tolist()
+        batch["image_grid_thw"][0] = torch.tensor([time, height * 2, width // 2])
 
 
-def test_visual_tokens_that_are_not_marked(vlm: VLM, chats: list[Request], plant: Plant) -> None:
-    def fault(batch: Batch) -> None:
-        batch["mm_token_type_ids"] = batch["mm_token_type_ids"] * 0
+def unmarked(batch: Batch) -> None:
+    batch["mm_token_type_ids"] = batch["mm_token_type_ids"] * 0
 
-    plant(fault)
-    assert flagged(ask(vlm, chats)) == {"two", "three", "one"}
+
+def test_whatever_only_confuses_the_model(vlm: VLM, chats: list[Request], plant: Plant) -> None:
+    for fault in (another_shape, unmarked, shorten_a_run(vlm)):
+        plant(fault)
+        assert flagged(ask(vlm, chats)) == {"two", "three", "one"}
