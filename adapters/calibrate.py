@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from f2rcli.adapters.lexical import BM25, fragment_above
-from f2rcli.adapters.registry import ModelRow
+from f2rcli.adapters.registry import ModelRow, load_rows
 from f2rcli.tasks import metrics
 from f2rcli.tasks.datasets import Task, file_digest
 from f2rcli.tasks.errors import InputError
@@ -50,6 +50,8 @@ def calibrated_row(row: ModelRow, task: Task, name: str) -> tuple[str, Cutoff]:
     The row says what it was chosen on, with the file's digest. Raises InputError for a model without
     a cut-off and for a task that is only for testing.
     """
+    if name in load_rows():
+        raise InputError(f"the name {name} is taken", fix="give another --name")
     if row.kind != "bm25":
         raise InputError(f"{row.name} has no cut-off to choose", fix="bm25 has one")
     if task.test_only:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ def find_checkpoint(name: str, needed: str = "config.json") -> Path:
     Raises InputError if it is neither, is incomplete, or has its weights only as pickles, which run
     code when they are loaded and are therefore not.
     """
-    folder = Path(name).expanduser()
+    folder = Path(os.path.expanduser(name))  # noqa: PTH111 - Path's raises for an unknown user
     if not folder.is_dir():
         folder = _from_hub(name)
     if not (folder / needed).is_file():

@@ -114,6 +114,8 @@ def _parse_row(name: str, table: Any, where: str) -> ModelRow:
         if key != "kind" and not rules[key][1](value):
             raise InputError(f"{key} {value!r} is not {rules[key][0]}", where=place)
     settings = {key: value for key, value in table.items() if key in KINDS[kind]}
+    if kind == "python" and "file" in settings:  # from where the row is, not from where f2r runs
+        settings["file"] = str(Path(where).parent / settings["file"])
     sizes = table.get("sizes", {})
     if sizes:
         if table.get("size") not in sizes:

@@ -71,8 +71,11 @@ def slice_(task: str, out: Path, data_root: Path | None, turns: int) -> None:
     from f2rcli.tasks.slicing import slice_request
 
     requests = written = 0
+    loaded = load_task(task, data_root)
+    if out.resolve() == loaded.path.resolve():
+        raise click.UsageError("--out is the file itself")
     with replacing(out) as file:
-        for request in load_task(task, data_root).requests():
+        for request in loaded.requests():
             requests += 1
             for part in slice_request(request, turns):
                 file.write(json.dumps(record_of(part.request), ensure_ascii=False) + "\n")

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from f2rcli.adapters.registry import ModelRow
     from f2rcli.progress import Reporter
     from f2rcli.results.runs import RunFolder
@@ -23,7 +25,8 @@ class ListCommand(click.Command):
         option = ""
         for position, arg in enumerate(args):
             if arg.startswith("-"):
-                option = arg if arg in LISTS else ""
+                name = arg.partition("=")[0]
+                option = name if name in LISTS else ""
             elif option and args[position - 1] != option:
                 spread.append(option)
             spread.append(arg)
@@ -89,8 +92,12 @@ def command(models: tuple[str, ...], tasks: tuple[str, ...], **options: Any) -> 
     from f2rcli.results.tables import build_table
 
     rows = _rows(models, options)
-    selections = _selections(tasks or ("mldr", "wechat"), options)
     reporter = Reporter(quiet=options["quiet"])
+    selections = _selections(tasks or _default_tasks(options, reporter), options)
+    for selection in selections:
+        if selection.warnings:
+            odd = f"{len(selection.warnings)} oddities, such as {selection.warnings[0]}"
+            reporter.note(f"{selection.task.name}: {odd}; `f2r data check` lists them")
     runs: list[RunFolder] = []
     for row in rows:
         runs += _run(row, selections, options, reporter)
@@ -124,7 +131,17 @@ def _rows(models: tuple[str, ...], options: dict[str, Any]) -> "list[ModelRow]":
     ]
 
 
-def _selections(tasks: tuple[str, ...], options: dict[str, Any]) -> "list[Selection]":
+def _default_tasks(options: dict[str, Any], reporter: "Reporter") -> list[str]:
+    """mldr and wechat, or the one of them whose data is there, saying so."""
+    from f2rcli.tasks.datasets import DEFAULT_TASKS, default_tasks
+
+    there, missing = default_tasks(options["data_root"])
+    if there and missing:
+        reporter.note(f"{' '.join(missing)}: no data; see `f2r tasks`")
+    return there or list(DEFAULT_TASKS)
+
+
+def _selections(tasks: "Iterable[str]", options: dict[str, Any]) -> "list[Selection]":
     """Every task read before any model is loaded, so that bad data costs seconds."""
     from f2rcli.results.selection import Selection
     from f2rcli.tasks.datasets import load_tasks
@@ -153,8 +170,12 @@ def _run(
     if row.kind == "transformers":
         reporter.note(f"{row.name}: loading its checkpoint")
     retriever = build(row, Settings(**{name: options[name] for name in names}))
+    if retriever.uses_images:  # of every task before the first is asked
+        selections = [selection.with_images() for selection in selections]
     runs = []
     for selection in selections:
+        if selection.file_digest() in str(row.settings.get("chosen_on")):
+            reporter.note(f"{row.name}: its cut-off was chosen on {selection.task.path} itself")
         with reporter.run(f"{row.name} on {selection.task.name}") as progress:
             runs.append(evaluate(row, retriever, selection, options["out"], progress))
     del retriever

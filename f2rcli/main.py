@@ -1,5 +1,7 @@
 """The `f2r` command. Command modules import click only; everything heavy waits until it is used."""
 
+import errno
+import io
 import os
 import sys
 
@@ -52,10 +54,17 @@ def main() -> None:
     """Run a command; whatever a user can mend is one line on standard error and exit code 2."""
     from f2rcli.tasks.errors import InputError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what an old terminal cannot show is escaped
+            stream.reconfigure(errors="backslashreplace")
     try:
-        code = cli.main(standalone_mode=False)
+        code = _run()
+        sys.stdout.flush()
     except InputError as error:
         code = _complain(str(error))
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        code = 2
     except click.UsageError as error:
         help_line = f" (see `{error.ctx.command_path} --help`)" if error.ctx else ""
         code = _complain(" ".join(error.format_message().split()) + help_line)
@@ -67,10 +76,22 @@ def main() -> None:
     except BrokenPipeError:  # `f2r … | head` is no error; and do not complain at exit either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except OSError as error:  # a full disk, a folder that may not be written
+    except OSError as error:
+        if not error.filename and error.errno != errno.ENOSPC:
+            raise  # not a file's; perhaps a model's, whose author wants to see where
         place = f"{error.filename}: " if error.filename else ""
-        code = _complain(f"{place}{error.strerror or error}")
-    sys.exit(code if isinstance(code, int) else 0)
+        code = _complain(f"{place}{error.strerror}")
+    sys.exit(code)
+
+
+def _run() -> int:
+    """(Not `cli.main`, which turns a reader that leaves early into exit code 1.)"""
+    try:
+        with cli.make_context("f2r", sys.argv[1:]) as context:
+            code = cli.invoke(context)
+    except click.exceptions.Exit as ended:
+        code = ended.exit_code
+    return code if isinstance(code, int) else 0
 
 
 def _complain(line: str) -> int:

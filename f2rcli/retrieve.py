@@ -56,13 +56,15 @@ def command(
     from f2rcli.tasks.prompts import PromptTemplate, choose_template
 
     row = find_row(model, load_rows(registry))
+    if adapter and row.kind != "transformers":
+        raise click.UsageError("--adapter needs a model that is a checkpoint")
     chat = read_dialogue(dialogue, wanted)
     template = choose_template(prompt, prompt_from) or PromptTemplate.by_language()
     retriever = build(row, Settings(adapter=adapter, device=device))
     images = ImageFolder((dialogue.parent,), allow_outside_images)
     found = ask(retriever, chat, query, template, images)
     for failure in found.failures:
-        click.echo(f"f2r: {failure}", err=True)
+        click.echo(f"f2r: {' '.join(failure.split())}", err=True)
     if as_json:
         ids = {name: sorted(getattr(found.fragment, name)) for name in ("utterances", "images")}
         click.echo(json.dumps(ids))

@@ -54,7 +54,8 @@ def _score(file: Path, protocol: "Protocol | None", average: "Average") -> dict[
     chosen: Protocol = protocol or "published"
     if RunFolder.is_one(file):
         run = RunFolder(file)
-        rebuild(run)
+        if reason := rebuild(run):
+            click.echo(f"f2r: {file}: scored from predictions.jsonl as it is ({reason})", err=True)
         chosen = protocol or run.record()["task"]["protocol"]
         file = file / PREDICTIONS
     elif file.is_dir():
@@ -68,7 +69,7 @@ def _noting_slices(file: Path, predictions: "Iterator[Prediction]") -> "Iterator
 
     slices = 0
     for prediction in predictions:
-        slices += is_slice(prediction.id)
+        slices += is_slice(prediction.dialogue_id)
         yield prediction
     if slices:
         line = f"f2r: {file}: {slices} lines are slices; `f2r data merge` puts them together"

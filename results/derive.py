@@ -5,10 +5,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from f2rcli.results.runs import PREDICTIONS, SCORES, RunFolder, replacing, write_json
-from f2rcli.tasks.predictions import Answer, parse_prediction, prediction_line
-from f2rcli.tasks.scoring import PROTOCOLS, Scorer
-from f2rcli.tasks.slicing import Slice, merge_answers, slice_request, slices_field
-from f2rcli.tasks.tags import render_answer
+from f2rcli.tasks.predictions import Answer, parse_prediction, prediction_line, read_predictions
+from f2rcli.tasks.scoring import PROTOCOLS, Scorer, score
+from f2rcli.tasks.slicing import Slice, merged_line, slice_request
 from f2rcli.tasks.types import Request, Retrieval
 
 
@@ -26,6 +25,12 @@ def derive(run: RunFolder, requests: Iterable[Request], max_turns: int | None) -
     scores: dict[str, Any] = {protocol: scorer.result() for protocol, scorer in scorers.items()}
     write_json(run.path / SCORES, scores)
     return scores
+
+
+def rescore(run: RunFolder) -> None:
+    """Write scores.json from predictions.jsonl as it is."""
+    scorers = score(read_predictions(run.path / PREDICTIONS))
+    write_json(run.path / SCORES, {p: scorer.result() for p, scorer in scorers.items()})
 
 
 def _line(request: Request, slices: list[Slice], attempts: dict[str, Retrieval]) -> dict[str, Any]:
@@ -46,7 +51,4 @@ def _line(request: Request, slices: list[Slice], attempts: dict[str, Retrieval])
         return prediction_line(request, texts[0], ours)
     total = len(request.dialogue.images)
     answers = [Answer(text, part.images, total) for text, part in zip(texts, slices, strict=True)]
-    ours["slices"] = slices_field(answers)
-    unanswered = failures.keys() & {"error", "refused"}
-    merged = "" if unanswered else render_answer(merge_answers(answers, request.dialogue))
-    return prediction_line(request, merged, ours)
+    return merged_line(request, answers, ours)

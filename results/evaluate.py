@@ -1,15 +1,16 @@
 """One model on one task: ask what is unanswered, keep every answer, derive the scores."""
 
-import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from f2rcli.adapters.registry import ModelRow
 from f2rcli.adapters.retriever import Retriever
-from f2rcli.results.derive import derive
+from f2rcli.results.derive import derive, rescore
 from f2rcli.results.provenance import software
-from f2rcli.results.runs import RunFolder
+from f2rcli.results.runs import PREDICTIONS, RunFolder, flaw_of
 from f2rcli.results.selection import Selection
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.slicing import slice_request
@@ -29,18 +30,21 @@ def evaluate(
 
     Raises InputError if the data cannot be used or another process writes the run.
     """
-    requests = selection.requests
     if retriever.uses_images:
-        requests = [selection.task.with_images(request) for request in requests]
-    identity = {
-        "model": {**row.identity(), **retriever.identity()},
-        **selection.identity(),
-        "images": _images_digest(requests) if retriever.uses_images else None,
-        "max_turns": retriever.max_turns,
-    }
+        selection = selection.with_images()
+    identity = _as_json(
+        {
+            "model": {**row.identity(), **retriever.identity()},
+            **selection.identity(),
+            "images": selection.images_digest() if retriever.uses_images else None,
+            "max_turns": retriever.max_turns,
+        },
+        row.name,
+    )
     run = RunFolder.place(out, selection.task.name, row.name, identity)
+    trained = "reference" if retriever.sees_gold else row.trained
     description = {
-        "model": {"name": row.name, "kind": row.kind, "trained": row.trained, "about": row.about},
+        "model": {"name": row.name, "kind": row.kind, "trained": trained, "about": row.about},
         "settings": row.settings,
         **selection.describe(),
         "identity": identity,
@@ -48,7 +52,7 @@ def evaluate(
     with run.locked():
         run.begin(description, {**software(), **retriever.environment()})
         run.repair()
-        _ask(run, retriever, requests, on_progress)
+        _ask(run, retriever, selection.requests, on_progress)
         derive(run, selection.requests, retriever.max_turns)
         run.finish()
     return run
@@ -69,43 +73,41 @@ def _ask(run: RunFolder, retriever: Retriever, requests: list[Request], on_progr
     on_progress(done, len(units))
     with run.appending() as answers:
         for retrieval in retriever.retrieve(asked):
-            if retrieval.request not in pending:
-                raise InputError(
-                    f"{type(retriever).__name__} answered {retrieval.request!r}, which is not asked"
-                )
+            if flaw := flaw_of(retrieval, pending):
+                raise InputError(f"{type(retriever).__name__} yielded {flaw}")
             del pending[retrieval.request]
-            answers.append(_checked(retrieval))
+            if retrieval.text is None and retrieval.failure is None:
+                nothing = Failure("error", "neither text nor a failure")
+                retrieval = replace(retrieval, failure=nothing)
+            answers.append(retrieval)
             done += 1
             on_progress(done, len(units))
         for unit in pending:
             answers.append(Retrieval(unit, failure=Failure("error", "the model gave no answer")))
 
 
-def _checked(retrieval: Retrieval) -> Retrieval:
-    """An attempt without text needs a reason; `truncated` alone is none."""
-    if retrieval.text is None and retrieval.failure is None:
-        return replace(retrieval, failure=Failure("error", "neither text nor a failure"))
-    return retrieval
+def _as_json(identity: dict[str, Any], name: str) -> dict[str, Any]:
+    """As it will be read again from run.json. Raises InputError for what JSON cannot hold."""
+    try:
+        return dict(json.loads(json.dumps(identity, allow_nan=False)))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"identity() of {name} is not JSON: {error}") from None
 
 
-def _images_digest(requests: list[Request]) -> str:
-    """SHA-256 over the content of every picture that is asked about."""
-    files = dict.fromkeys(
-        image.file for request in requests for image in request.dialogue.images if image.file
-    )
-    total = hashlib.sha256()
-    for file in files:
-        with Path(file).open("rb") as opened:
-            total.update(hashlib.file_digest(opened, "sha256").digest())
-    return total.hexdigest()
-
-
-def rebuild(run: RunFolder) -> None:
+def rebuild(run: RunFolder) -> str | None:
     """Derive a run's files again from its answers and its data.
 
-    Raises InputError if the data has gone or is no longer what was asked.
+    Where the data has gone or changed, the scores are made from predictions.jsonl as it is, and the
+    reason is returned. Raises InputError if there is neither.
     """
     record = run.record()
-    selection = Selection.of_record(record)
     with run.locked():
+        try:
+            selection = Selection.of_record(record)
+        except InputError as error:
+            if not (run.path / PREDICTIONS).is_file():
+                raise
+            rescore(run)
+            return str(error)
         derive(run, selection.requests, record["identity"]["max_turns"])
+    return None

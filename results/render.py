@@ -17,9 +17,14 @@ TASK_WIDTH = 31  # four numbers and the gaps between them
 MODEL_WIDTH = 34
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # Rich would exit with 1, which means that a gate says no
+
+
 def console(file: IO[str] | None = None) -> Console:
     """Standard output as it is; a pipe gets lines as long as they need to be."""
-    made = Console(file=file or sys.stdout, highlight=False, emoji=False, markup=False)
+    made = _Console(file=file or sys.stdout, highlight=False, emoji=False, markup=False)
     if not made.is_terminal:
         made.width = 1000
     return made
@@ -99,13 +104,14 @@ def print_scores(results: dict[str, dict[str, Any]], to: Console) -> None:
         drawn.add_column(header)
     for metric in NAMES:
         drawn.add_column(HEADERS[metric], justify="right")
-    drawn.add_column("failures")
+    remarks = {name: ", ".join(_remarks(scores)) for name, scores in results.items()}
+    if any(remarks.values()):
+        drawn.add_column("failures")
     for name, scores in results.items():
         for part in ("utterance", "image", "joint"):
             head = name if part == "utterance" else ""
-            remarks = ", ".join(_remarks(scores)) if part == "utterance" else ""
             values = [percent(scores[part][metric]) for metric in NAMES]
-            drawn.add_row(head, part, *values, remarks)
+            drawn.add_row(head, part, *values, *([remarks[name]] if head and remarks[name] else []))
     to.print(drawn)
     for name, scores in results.items():
         how = f"{scores['protocol']} protocol, {scores['average']} average"

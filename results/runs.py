@@ -1,10 +1,11 @@
 """Run folders: one model on one task, every answer on disk as soon as it is there."""
 
 import contextlib
+import errno
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any, Self
 import filelock
 
 from f2rcli.tasks.errors import InputError
-from f2rcli.tasks.types import Failure, Retrieval, digest
+from f2rcli.tasks.scoring import PROTOCOLS
+from f2rcli.tasks.types import FAILURE_KINDS, Failure, Retrieval, digest
 
 RECORD, ANSWERS, PREDICTIONS, SCORES = (
     "run.json",
@@ -45,6 +47,10 @@ def write_text(path: Path, text: str) -> None:
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Any]:
     """Write a whole file or none: a reader sees the old content or the new."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no such folder", str(path.parent))
     fresh = path.with_name(path.name + ".new")
     try:
         with fresh.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
@@ -96,7 +102,13 @@ class RunFolder:
             lock.release()
 
     def record(self) -> dict[str, Any]:
-        """run.json. Raises InputError if it cannot be read."""
+        """run.json. Raises InputError if it cannot be read or lacks something."""
+        record = self._read()
+        if not _is_record(record):
+            raise InputError("not a run's record", where=str(self.path / RECORD))
+        return record
+
+    def _read(self) -> dict[str, Any]:
         try:
             record = json.loads((self.path / RECORD).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -109,7 +121,7 @@ class RunFolder:
         """Write run.json, or note in an existing one that another session goes on with it."""
         session = {"started": now(), "finished": None, "environment": environment}
         if self.is_one(self.path):
-            record = self.record()
+            record = self._read()
             if record["identity"] != description["identity"]:
                 raise InputError("holds another run", where=str(self.path), fix="move it away")
         else:
@@ -119,7 +131,7 @@ class RunFolder:
         write_json(self.path / RECORD, record)
 
     def finish(self) -> None:
-        record = self.record()
+        record = self._read()
         record["finished"] = record["sessions"][-1]["finished"] = now()
         write_json(self.path / RECORD, record)
 
@@ -151,7 +163,7 @@ class RunFolder:
                     break
                 try:
                     attempt = _retrieval(json.loads(raw))
-                except (ValueError, KeyError, TypeError):
+                except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                     raise InputError(
                         "not an answer that f2r wrote",
                         where=f"{path}:{number}",
@@ -174,6 +186,24 @@ class RunFolder:
             yield Appender(file)
 
 
+def _is_record(record: Any) -> bool:
+    """Whether a run.json has what is read from it again."""
+    try:
+        task, model, identity = record["task"], record["model"], record["identity"]
+        texts = [task["name"], task["title"], task["path"], task["protocol"], *task["image_folders"]]
+        texts += [model["name"], model["trained"], identity["data"], identity["prompts"]]
+        record["finished"], task["named"], task["limit"], identity["images"], identity["max_turns"]
+        return (
+            all(isinstance(text, str) for text in texts)
+            and task["protocol"] in PROTOCOLS
+            and isinstance(identity["model"], dict)
+            and isinstance(record["sessions"], list)
+            and (record["prompt"] is None or isinstance(record["prompt"]["user"], dict))
+        )
+    except (KeyError, TypeError):
+        return False
+
+
 class Appender:
     """Appends attempts so that each is on disk before the next is asked for."""
 
@@ -190,4 +220,25 @@ class Appender:
 def _retrieval(line: dict[str, Any]) -> Retrieval:
     line.pop("at")
     failure = line.pop("failure")
-    return Retrieval(**line, failure=Failure(**failure) if failure else None)
+    attempt = Retrieval(**line, failure=Failure(**failure) if failure else None)
+    if flaw := flaw_of(attempt, (attempt.request,)):
+        raise ValueError(flaw)
+    return attempt
+
+
+def flaw_of(attempt: Any, asked: Container[str]) -> str | None:
+    """What keeps an attempt from being a `Retrieval` of one of the requests asked, in words."""
+    if not isinstance(attempt, Retrieval):
+        return f"{attempt!r}, which is no Retrieval"
+    name = f"an answer to {attempt.request!r}"
+    if not isinstance(attempt.request, str) or attempt.request not in asked:
+        return f"{name}, which is not asked (any more)"
+    if attempt.text is not None and not isinstance(attempt.text, str):
+        return f"{name} whose text is no text"
+    failure = attempt.failure
+    if failure and (failure.kind not in FAILURE_KINDS or not isinstance(failure.message, str)):
+        return f"{name} with a failure of no known kind: {failure!r}"
+    numbers = (attempt.prompt_tokens, attempt.output_tokens, attempt.seconds)
+    if not all(number is None or isinstance(number, int | float) for number in numbers):
+        return f"{name} whose counts are no numbers"
+    return None

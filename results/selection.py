@@ -1,6 +1,6 @@
 """Which requests a run asks, and the digests that say so."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,37 @@ class Selection:
     requests: list[Request]
     limit: int | None
     seed: int
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, task: Task, limit: int | None, seed: int) -> "Selection":
-        """Reads the task's file. Raises InputError at the first unusable record."""
-        return cls(task, subsample(list(task.requests()), limit, seed), limit, seed)
+        """Reads the task's file. Raises InputError at the first unusable record.
+
+        `limit` is None afterwards where it leaves nothing out.
+        """
+        warnings: list[str] = []
+        everything = list(task.requests(warnings))
+        chosen = subsample(everything, limit, seed)
+        limit = None if len(chosen) == len(everything) else limit
+        return cls(task, chosen, limit, seed, tuple(warnings))
+
+    def file_digest(self) -> str:
+        return file_digest(self.task.path)
+
+    def with_images(self) -> "Selection":
+        """The same with every image's file found. Raises InputError naming the first that is not."""
+        return replace(self, requests=[self.task.with_images(request) for request in self.requests])
+
+    def images_digest(self) -> str:
+        """SHA-256 over paths and contents of the pictures, once their files are found."""
+        contents = {
+            image.file: file_digest(Path(image.file))
+            for request in self.requests
+            for image in request.dialogue.images
+            if image.file
+        }
+        images = ({i.path: contents[i.file] for i in r.dialogue.images if i.file} for r in self.requests)
+        return digest(list(images))
 
     @classmethod
     def of_record(cls, record: dict[str, Any]) -> "Selection":
@@ -59,9 +85,10 @@ class Selection:
             "task": {
                 "name": task.name,
                 "title": task.title,
+                "named": task.named,
                 "protocol": task.protocol,
                 "path": str(task.path.resolve()),
-                "file_digest": file_digest(task.path),
+                "file_digest": self.file_digest(),
                 "image_folders": [str(folder.resolve()) for folder in task.images.folders],
                 "allow_outside_images": task.images.allow_outside,
                 "requests": len(self.requests),

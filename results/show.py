@@ -33,15 +33,29 @@ def prediction_file(path: Path) -> Path:
 
 
 def find_prediction(path: Path, wanted: str) -> dict[str, Any]:
-    """The prediction line with this request id (or this place in the file, counted from 0)."""
-    known = []
+    """The prediction line with this request id, or else at this place in the file (from 0)."""
+    known: list[str] = []
+    by_place = None
     for entry in read_values(path):
-        name = _name(entry)
-        if wanted in (name, str(entry.number)):
-            return dict(entry.value)
-        known.append(name)
+        known.append(_name(entry))
+        if known[-1] == wanted:
+            return _showable(entry)
+        if str(entry.number) == wanted:
+            by_place = entry
+    if by_place:
+        return _showable(by_place)
     some = ", ".join(known[:5]) + (" …" if len(known) > 5 else "")
     raise InputError(f"no request {wanted!r}", where=str(path), fix=f"there are {some}")
+
+
+def _showable(entry: Entry) -> dict[str, Any]:
+    try:
+        parse_prediction(entry.value, "")
+        if not isinstance(entry.value.get("images") or [], list):
+            raise InputError("images is not a list")
+    except InputError as error:
+        raise error.at(entry.where) from None
+    return dict(entry.value)
 
 
 def _name(entry: Entry) -> str:
@@ -96,8 +110,8 @@ def _summary(verdict: Verdict, response: str) -> Iterator[Text]:
         yield Text(f"{name}: {numbers[0]} found, {numbers[1]} missed, {numbers[2]} too many")
     if verdict.failures:
         yield Text(f"failures: {', '.join(verdict.failures)}", "bold red")
-    if (outside := verdict.predicted - verdict.universe).size:
-        yield Text(f"ids the dialogue does not have: {tags.render_answer(outside)}", "red")
+    if verdict.out_of_range.size:
+        yield Text(f"ids out of range: {tags.render_answer(verdict.out_of_range)}", "red")
     yield Text.assemble(("answer ", "bold"), response or "(none)")
 
 

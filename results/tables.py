@@ -11,7 +11,8 @@ from typing import Any
 from f2rcli.results.evaluate import rebuild
 from f2rcli.results.runs import RECORD, SCORES, RunFolder
 from f2rcli.tasks.errors import InputError
-from f2rcli.tasks.scoring import Protocol
+from f2rcli.tasks.metrics import NAMES
+from f2rcli.tasks.scoring import PROTOCOLS, Protocol
 
 
 @dataclass(slots=True)
@@ -47,15 +48,25 @@ def find_runs(paths: Iterable[Path]) -> list[RunFolder]:
 def read_scores(run: RunFolder) -> dict[str, Any]:
     """scores.json, made again from the answers where a run was stopped before it was written."""
     path = run.path / SCORES
-    if not path.is_file():
+    if not path.is_file() or run.record()["finished"] is None:
         rebuild(run)
     try:
         scores = json.loads(path.read_text(encoding="utf-8"))
-        return {protocol: dict(scores[protocol]) for protocol in ("published", "strict")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return {protocol: _checked(scores[protocol]) for protocol in PROTOCOLS}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"not readable ({error})", where=str(path), fix=f"`f2r score {run.path}` makes it again"
         ) from None
+
+
+def _checked(scores: dict[str, Any]) -> dict[str, Any]:
+    """Scores that can be drawn; raises what a damaged file makes of that."""
+    for part in ("utterance", "image", "joint"):
+        for name in NAMES:
+            float(scores[part][name])
+    float(scores["coverage"] + scores["samples"] + scores["out_of_range_ids"])
+    sum(scores["failures"].values())
+    return scores
 
 
 def build_table(
@@ -67,30 +78,55 @@ def build_table(
     model that were not set up alike are different rows: the later ones are numbered.
     """
     read = [(run, run.record(), read_scores(run)) for run in runs]
-    tasks = _labels([_task_key(r) for _, r, _ in read])
+    keys = _task_keys([record for _, record, _ in read])
+    tasks = _labels(keys)
     models = _labels([(r["model"]["name"], _setup(r)) for _, r, _ in read])
     table = Table({}, [], [])
     rows: dict[str, Row] = {}
-    for run, record, scores in read:
-        task = tasks[_task_key(record)]
+    for key, (run, record, scores) in zip(keys, read, strict=True):
+        task = tasks[key]
         model = models[record["model"]["name"], _setup(record)]
         shown: Protocol = protocol or record["task"]["protocol"]
         table.tasks.setdefault(task, shown)
         kind = "reference" if record["model"]["trained"] == "reference" else "run"
+        name, number = model, 1
+        while model in rows and task in rows[model].scores:  # the same run, made twice
+            number += 1
+            model = f"{name} ({number})"
         row = rows.setdefault(model, Row(model, record["model"]["trained"], kind))
         row.scores[task] = scores[shown]
         if record["finished"] is None:
             table.notes.append(f"{model} on {task} was interrupted: {run.path}")
     table.rows = list(rows.values())
-    limited = {tasks[_task_key(r)] for _, r, _ in read if r["task"]["limit"]}
-    if published and (added := _published_rows(table.tasks, limited)):
+    whole = {
+        tasks[key]
+        for key, (_, record, _) in zip(keys, read, strict=True)
+        if record["task"]["named"] and not record["task"]["limit"]
+    }
+    if published and (added := _published_rows(table.tasks, whole)):
         table.rows += added
         table.notes.append("† published in the F2RVLM paper, arXiv 2508.17714; not run here")
     return table
 
 
-def _task_key(record: dict[str, Any]) -> tuple[str, str]:
-    return record["task"]["name"], record["identity"]["data"]
+def _task_keys(records: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """For every run its task's name and what was asked: requests and, where looked at, pictures.
+
+    A model that does not look at pictures has no digest of them, and shares the column of one that
+    does.
+    """
+    pictures: dict[str, str] = {}
+    for identity in (record["identity"] for record in records):
+        if identity["images"]:
+            pictures.setdefault(identity["data"], identity["images"])
+    return [
+        (
+            record["task"]["name"],
+            identity["data"] + (identity["images"] or pictures.get(identity["data"], "")),
+        )
+        for record in records
+        for identity in [record["identity"]]
+    ]
 
 
 def _setup(record: dict[str, Any]) -> str:
@@ -109,9 +145,9 @@ def _labels(named: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
     return labels
 
 
-def _published_rows(tasks: dict[str, Protocol], limited: set[str]) -> list[Row]:
+def _published_rows(tasks: dict[str, Protocol], whole: set[str]) -> list[Row]:
     """Published numbers for the real sets in the table: whole sets, under the same protocol."""
-    shown = {task for task, protocol in tasks.items() if protocol == "published"} - limited
+    shown = {task for task, protocol in tasks.items() if protocol == "published"} & whole
     text = resources.files("f2rcli.results").joinpath("published.toml").read_text(encoding="utf-8")
     rows = []
     for row in tomllib.loads(text)["row"]:

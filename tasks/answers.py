@@ -15,8 +15,6 @@ _STRICT = re.compile(
     r"<\|utt_ids_start\|>\[([0-9,\s]*)\]<\|utt_ids_end\|>;"
     r"<\|img_ids_start\|>\[([0-9,\s]*)\]<\|img_ids_end\|>"
 )
-_THINKING = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
-_WRAPPED = re.compile(r"\s*<answer>(.*)</answer>\s*", re.DOTALL)
 _WHOLE_NUMBER = re.compile(r"[0-9]+")
 _MAX_DIGITS = 4000  # Python refuses to read longer numbers
 
@@ -31,6 +29,12 @@ def parse_published(text: str) -> tuple[Fragment, bool]:
     images = _lenient_ids(text, "images")
     fragment = Fragment(frozenset(utterances or ()), frozenset(images or ()))
     return fragment, utterances is not None and images is not None
+
+
+def repeats_ids(text: str) -> bool:
+    """Whether an answer's list has an id twice."""
+    found = (_lenient_ids(text, modality) or [] for modality in _LENIENT)
+    return any(len(set(ids)) < len(ids) for ids in found)
 
 
 def _lenient_ids(text: str, modality: str) -> list[int] | None:
@@ -53,9 +57,12 @@ def parse_strict(text: str) -> Fragment | None:
     only whole numbers separated by commas count; a stray comma is ignored, two numbers without a
     comma between them are malformed.
     """
-    text = _THINKING.sub("", text, count=1) if text.lstrip().startswith("<think>") else text
-    wrapped = _WRAPPED.fullmatch(text)
-    found = _STRICT.fullmatch((wrapped[1] if wrapped else text).strip())
+    text = text.strip()
+    if text.startswith("<think>"):
+        text = text.partition("</think>")[2].strip()
+    if text.startswith("<answer>") and text.endswith("</answer>"):
+        text = text.removeprefix("<answer>").removesuffix("</answer>").strip()
+    found = _STRICT.fullmatch(text)
     if not found:
         return None
     utterances, images = (_strict_ids(inside) for inside in found.groups())
@@ -76,11 +83,13 @@ def parse_loose(text: str) -> Fragment:
 
     Any run of digits between the tags is an id, across line breaks and without asking for JSON.
     """
-    ids = []
-    for rule in _LOOSE.values():
-        found = rule.search(text)
-        ids.append(frozenset(_digits(found[1])) if found else frozenset())
-    return Fragment(*ids)
+    found = [rule.search(text) for rule in _LOOSE.values()]
+    return Fragment(*(frozenset(_digits(match[1])) if match else frozenset() for match in found))
+
+
+def has_both_lists(text: str) -> bool:
+    """Whether both pairs of tags are there for `parse_loose` to read."""
+    return all(rule.search(text) for rule in _LOOSE.values())
 
 
 def _digits(text: str) -> list[int]:

@@ -49,6 +49,8 @@ def read_dialogue(path: Path, wanted: str | None = None) -> Dialogue:
                 return found
     if wanted is None and len(known) == 1:
         return found
+    if not known:
+        raise InputError("no dialogue in it", where=str(path))
     some = ", ".join(known[:5]) + (" …" if len(known) > 5 else "")
     what = f"no dialogue {wanted!r}" if wanted else f"{len(known)} dialogues in it"
     raise InputError(what, where=str(path), fix=f"--id says which: {some}")
@@ -76,17 +78,20 @@ def parse_dialogue(chat: dict[str, Any], parsed: Parsed) -> Dialogue:
         carried = tuple(range(len(images), len(images) + len(paths)))
         images += [Image(i, path) for i, path in zip(carried, paths, strict=True)]
         utterances.append(Utterance(index, str(turn.get("speaker") or ""), text, carried))
-    return Dialogue(str(chat.get("dialogue_id", "")), tuple(utterances), tuple(images))
+    return Dialogue(parsed.dialogue_id(chat), tuple(utterances), tuple(images))
 
 
 def _spoken(said: Any, where: str, parsed: Parsed) -> tuple[str, list[str]]:
     """Text and image paths of a turn: a string, or a list of strings and picture objects."""
     texts: list[str] = []
     paths: list[str] = []
+    if said == []:
+        parsed.problems.append(f"{where}: utterance is empty")
     for item in said if isinstance(said, list) else [said]:
         path = None
         if isinstance(item, dict):
             path = next((item[key] for key in IMAGE_KEYS if item.get(key)), None)
+            texts += [item["text"]] if isinstance(item.get("text"), str) else []
         if isinstance(item, str):
             texts.append(item)
         elif isinstance(path, str):

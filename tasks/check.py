@@ -10,7 +10,7 @@ from f2rcli.tasks.images import ImageFolder, open_image
 from f2rcli.tasks.jsonstream import Entry, scan_values
 from f2rcli.tasks.parsed import Parsed
 from f2rcli.tasks.predictions import parse_prediction
-from f2rcli.tasks.types import Request
+from f2rcli.tasks.types import Fragment, Request, digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Finding:
     fatal: bool
 
     def __str__(self) -> str:
-        return f"{self.where}: {'' if self.fatal else 'warning: '}{self.what}"
+        return " ".join(f"{self.where}: {'' if self.fatal else 'warning: '}{self.what}".split())
 
 
 @dataclass
@@ -34,10 +34,11 @@ class Checker:
     records: int = 0
     requests: int = 0
     _pictures: dict[str, str] = field(default_factory=dict)
-    _seen: dict[bytes, str] = field(default_factory=dict)
+    _seen: dict[bytes, tuple[str, Fragment | None]] = field(default_factory=dict)
 
     def findings(self) -> Iterator[Finding]:
         """Every problem, in file order. Raises InputError if the file cannot be opened."""
+        entry = None
         for entry in scan_values(self.path):
             if entry.problem:
                 yield Finding(entry.where, entry.problem, fatal=True)
@@ -54,6 +55,8 @@ class Checker:
                 found += self._check_request(request, entry)
             for what, fatal in dict.fromkeys(found):  # a chat's queries share its pictures
                 yield Finding(entry.where, what, fatal)
+        if not self.records and entry is None:
+            yield Finding(str(self.path), "no records in it", fatal=True)
 
     def _check_prediction(self, entry: Entry, parsed: Parsed) -> None:
         """A prediction line has to be scorable on top of being a record."""
@@ -66,11 +69,13 @@ class Checker:
     def _check_request(self, request: Request, entry: Entry) -> Iterator[tuple[str, bool]]:
         if request.gold is None:
             yield "no gold answer, so nothing can be scored", True
-        key = bytes.fromhex(request.digest)
-        if key in self._seen:
-            yield f"the same dialogue, query and answer as in {self._seen[key]}", False
+        asked = bytes.fromhex(digest([request.dialogue.digest, request.query.text]))
+        if asked in self._seen:
+            place, answer = self._seen[asked]
+            other = "" if answer == request.gold else ", with another answer"
+            yield f"the same dialogue and query as in {place}{other}", False
         else:
-            self._seen[key] = entry.where
+            self._seen[asked] = (entry.where, request.gold)
         for image in request.dialogue.images:
             if image.path and (what := self._check_picture(image.path)):
                 yield f"image {image.id}: {what}", True

@@ -17,6 +17,8 @@ from f2rcli.tasks.prompts import PromptTemplate
 from f2rcli.tasks.scoring import Protocol
 from f2rcli.tasks.types import Dialogue, Request
 
+DEFAULT_TASKS = ("mldr", "wechat")
+
 
 @dataclass(frozen=True, slots=True)
 class TaskRow:
@@ -56,7 +58,10 @@ def task_rows() -> dict[str, TaskRow]:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A dataset that is there: where, and under which name and protocol its scores are shown."""
+    """A dataset that is there: where, and under which name and protocol its scores are shown.
+
+    `named`: it stands for a row of tasks.toml, rather than for a file of somebody's own.
+    """
 
     name: str
     title: str
@@ -64,12 +69,14 @@ class Task:
     path: Path
     images: ImageFolder
     template: PromptTemplate | None = None
+    named: bool = False
     test_only: bool = False
 
-    def requests(self, *, need_gold: bool = True) -> Iterator[Request]:
+    def requests(self, warnings: list[str] | None = None) -> Iterator[Request]:
         """Every request in file order. Raises InputError at the first record that is unusable.
 
-        A request's id is the dialogue's id and how many requests of that id came before it.
+        A request's id is the dialogue's id and how many requests of that id came before it. What is
+        odd but usable is added to `warnings`.
         """
         seen: Counter[str] = Counter()
         for entry in read_values(self.path):
@@ -80,8 +87,10 @@ class Task:
                 raise InputError(parsed.problems[0] + more, where=entry.where, fix=fix)
             if not parsed.requests:
                 raise InputError("no query in it", where=entry.where)
+            if warnings is not None:
+                warnings += [f"{entry.where}: {what}" for what in parsed.warnings]
             for request in parsed.requests:
-                if need_gold and request.gold is None:
+                if request.gold is None:
                     raise InputError(
                         "no gold answer, so nothing can be scored",
                         where=entry.where,
@@ -112,6 +121,13 @@ def default_data_root() -> Path:
     return Path(os.environ.get("F2R_DATA") or ".")
 
 
+def default_tasks(data_root: Path | None) -> tuple[list[str], list[str]]:
+    """The tasks that are meant where none is named: those with data, and those without."""
+    rows, root = task_rows(), data_root or default_data_root()
+    there = [name for name in DEFAULT_TASKS if rows[name].find(root)]
+    return there, [name for name in DEFAULT_TASKS if name not in there]
+
+
 def load_tasks(
     specs: Iterable[str],
     data_root: Path | None = None,
@@ -138,20 +154,26 @@ def load_tasks(
             "--task example and --task your_chats.json run without it",
         )
     given = data_root is not None or bool(os.environ.get("F2R_DATA"))
+    test_only = [pattern for row in task_rows().values() if row.test_only for pattern in row.files]
     tasks = []
     for row, path in found:
         assert path is not None
-        under_root = given or (row is not None and path.is_relative_to(root))
-        folders = (root, path.parent) if under_root and not _ships(path) else (path.parent,)
+        folders = [path.parent]
+        if row and path.resolve().is_relative_to(root.resolve()):
+            folders.insert(0, root)
+        elif given and not _ships(path):
+            folders.append(root)
         tasks.append(
             Task(
                 name=row.name if row else path.stem,
                 title=row.title if row else path.name,
                 protocol=row.protocol if row else "strict",
                 path=path,
-                images=ImageFolder(folders, allow_outside),
+                images=ImageFolder(tuple(folders), allow_outside),
                 template=template,
-                test_only=bool(row and row.test_only),
+                named=row is not None,
+                test_only=any(path.resolve().match(pattern) for pattern in test_only)
+                or bool(row and row.test_only),
             )
         )
     return tasks

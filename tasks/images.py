@@ -30,6 +30,7 @@ class ImageFolder:
         """The file for an image path as recorded. Raises InputError if there is none, or refused."""
         if "://" in path or path.startswith("data:"):
             raise InputError("is an address", where=_shown(path), fix="pictures must be local files")
+        outside = None
         for folder in self.folders:
             candidate = folder / path
             try:
@@ -38,14 +39,15 @@ class ImageFolder:
                 found = False  # a name that no file can have
             if not found:
                 continue
-            inside = candidate.resolve().is_relative_to(folder.resolve())
-            if not inside and not self.allow_outside:
-                raise InputError(
-                    f"lies outside {folder}",
-                    where=_shown(path),
-                    fix="--allow-outside-images lets it be read",
-                )
-            return candidate.resolve()
+            if self.allow_outside or candidate.resolve().is_relative_to(folder.resolve()):
+                return candidate.resolve()
+            outside = outside or folder
+        if outside:
+            raise InputError(
+                f"lies outside {outside}",
+                where=_shown(path),
+                fix="--allow-outside-images lets it be read",
+            )
         looked = " or ".join(str(folder) for folder in self.folders)
         raise InputError(f"no such image under {looked}", where=_shown(path))
 
@@ -54,14 +56,27 @@ def _shown(path: str) -> str:
     return f"image {path if len(path) < 200 else path[:200] + '…'}"
 
 
+# EXIF orientation → what turns the picture upright (ImageOps.exif_transpose also writes the EXIF block
+# again, and fails on blocks that cameras get wrong)
+_UPRIGHT = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+_ORIENTATION = 0x0112
+
+
 def open_image(file: Path | str) -> PIL.Image.Image:
     """The picture as RGB, upright as its EXIF tag says. Raises InputError if it cannot be read."""
     import PIL.Image
-    import PIL.ImageOps
 
     try:
-        with warnings.catch_warnings():  # Pillow warns of large pictures; ours is the limit
-            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Pillow warns of is either our limit or harmless
             with PIL.Image.open(file) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise InputError(
@@ -69,10 +84,27 @@ def open_image(file: Path | str) -> PIL.Image.Image:
                         f"{MAX_PIXELS // 1_000_000} million",
                         where=f"image {file}",
                     )
-                return PIL.ImageOps.exif_transpose(image).convert("RGB")
+                turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+                upright = image.transpose(PIL.Image.Transpose[turn]) if turn else image
+                return _eight_bit(upright, file).convert("RGB")
+    except InputError:
+        raise
     except PIL.Image.DecompressionBombError:
         raise InputError("absurdly many pixels", where=f"image {file}") from None
     except PIL.UnidentifiedImageError:
         raise InputError("not a picture", where=f"image {file}") from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # Pillow's readers raise whatever a faulty file makes them stumble over
         raise InputError(f"cannot be read ({error})", where=f"image {file}") from None
+
+
+def _eight_bit(image: PIL.Image.Image, file: Path | str) -> PIL.Image.Image:
+    """Grey pictures of more than 8 bits, scaled: Pillow would cut them off at white."""
+    if image.mode.startswith("I;16"):
+        import numpy as np
+        import PIL.Image
+
+        return PIL.Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        what = "more than 16 bits a pixel, whose range nobody knows"
+        raise InputError(what, where=f"image {file}", fix="save it with 8 bits")
+    return image

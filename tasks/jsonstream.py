@@ -55,19 +55,29 @@ def scan_values(path: Path) -> Iterator[Entry]:
         raise InputError(f"cannot be read: {error.strerror or error}", where=str(path)) from None
     with file:
         try:
-            first = file.readline(CHUNK).strip().removeprefix(codecs.BOM_UTF8)
+            head = file.read(CHUNK).removeprefix(codecs.BOM_UTF8)
         except OSError as error:  # a folder opens on some systems and fails here
             raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from None
         file.seek(0)
-        yield from (_scan_lines if _is_object(first) else _scan_text)(path, file)
+        yield from (_scan_lines if _looks_like_lines(head) else _scan_text)(path, file)
 
 
-def _is_object(line: bytes) -> bool:
-    """Whether a first line is complete by itself: then the file is JSON Lines."""
-    try:
-        return isinstance(json.loads(line), dict)
-    except ValueError:
+def _looks_like_lines(head: bytes) -> bool:
+    """JSON Lines: no array, and one of the first lines is an object by itself.
+
+    (One of them, so that a broken first line does not cost the file. A line that is only `{` begins
+    an object over several lines, whose inner objects may fill a line too.)
+    """
+    lines = [line for line in head.split(b"\n")[:20] if line.strip()]
+    if not lines or lines[0].lstrip().startswith(b"[") or lines[0].strip() == b"{":
         return False
+    for line in lines:
+        try:
+            if line.startswith(b"{") and isinstance(json.loads(line), dict):
+                return True
+        except (ValueError, RecursionError):
+            continue
+    return False
 
 
 def _scan_lines(path: Path, file: BinaryIO) -> Iterator[Entry]:
@@ -98,16 +108,23 @@ class _Text:
         self.at = 0
         self.line = 1
         self.ended = False
+        self.broken: UnicodeDecodeError | None = None
 
     def more(self) -> bool:
         """Read on; the window doubles, so that a long value is not rescanned for every chunk."""
+        if self.broken:
+            raise self.broken
         if self.ended:
             return False
         self.text = self.text[self.at :]
         self.at = 0
         raw = self.file.read(max(CHUNK, len(self.text)))
         self.ended = not raw
-        self.text += self.decoder.decode(raw, final=self.ended)
+        try:
+            self.text += self.decoder.decode(raw, final=self.ended)
+        except UnicodeDecodeError as error:  # what stands before the bad byte is still good
+            self.text += error.object[: error.start].decode().removeprefix("\ufeff")
+            self.broken = error
         return True
 
     def advance(self, end: int) -> None:
@@ -154,7 +171,7 @@ def _scan_text(path: Path, file: BinaryIO) -> Iterator[Entry]:
         elif not number:
             yield Entry(path, number, text.line, problem="the file is empty")
     except UnicodeDecodeError as error:
-        pending = text.text.count("\n", text.at) + error.object.count(b"\n", 0, error.start)
+        pending = text.text.count("\n", text.at)
         problem = _encoding_problem(error.object[error.start])
         yield Entry(path, number, text.line + pending, problem=problem)
     except json.JSONDecodeError as error:

@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,12 @@ from f2rcli.tasks.datasets import Task
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.formats import parse
 from f2rcli.tasks.jsonstream import read_values
-from f2rcli.tasks.predictions import Answer, parse_prediction, prediction_line
-from f2rcli.tasks.slicing import merge_answers, slices_field
-from f2rcli.tasks.tags import render_answer
-from f2rcli.tasks.types import Dialogue, Request
+from f2rcli.tasks.predictions import Answer, Prediction, parse_prediction
+from f2rcli.tasks.slicing import merged_line
+from f2rcli.tasks.tags import escape
+from f2rcli.tasks.types import Dialogue, Request, Utterance
 
-_SLICE_ID = re.compile(r"(.*)_split_([0-9]+)", re.DOTALL)
+_SLICE_ID = re.compile(r"(.*)_split_([0-9]{1,9})", re.DOTALL)
 
 
 def is_slice(name: str) -> bool:
@@ -32,57 +33,86 @@ def merge_predictions(slices: Path, original: Task) -> Iterator[dict[str, Any]]:
     merger = SliceMerger()
     for entry in read_values(slices):
         try:
-            parse_prediction(entry.value, "")
-            merger.add(parse(entry.value).requests[0], entry.value["response"])
+            prediction, parsed = parse_prediction(entry.value, ""), parse(entry.value)
+            if parsed.problems:
+                raise InputError(parsed.problems[0])
+            merger.add(parsed.requests[0], prediction)
         except InputError as error:
             raise error.at(entry.where) from None
     for request in original.requests():
         try:
-            answers = merger.merge(request)
+            yield merger.merge(request)
         except InputError as error:
             raise error.at(str(slices)) from None
-        merged = render_answer(merge_answers(answers, request.dialogue))
-        yield prediction_line(request, merged, {"slices": slices_field(answers)})
-    if merger.slices:
-        name, query = next(iter(merger.slices))
-        raise InputError(
-            f"{len(merger.slices)} dialogues are not in {original.path}, such as {name} ({query})",
-            where=str(slices),
-        )
+    if unused := merger.unused():
+        what = f"{len(unused)} predictions belong to nothing in {original.path}, such as {unused[0]}"
+        raise InputError(what, where=str(slices))
+
+
+@dataclass
+class _Part:
+    """The prediction for one slice (`number`), or for a dialogue that was left whole (None)."""
+
+    number: int | None
+    dialogue: Dialogue
+    prediction: Prediction
+    used: bool = False
+
+    def is_of(self, whole: Dialogue) -> bool:
+        """Whether its turns are turns of this dialogue: ids need not be unique, contents tell."""
+        said = {utterance.id: _said(utterance) for utterance in whole.utterances}
+        return all(said.get(u.id) == _said(u) for u in self.dialogue.utterances)
+
+
+def _said(utterance: Utterance) -> str:
+    """Who said what, as it survives being written as a line of a prompt."""
+    return "".join(escape(f"{utterance.speaker}:{utterance.text}").split())
 
 
 class SliceMerger:
     """Puts slice predictions of any tool back together, by dialogue and query.
 
-    (The release merges by dialogue alone, so that the answers to two queries of one dialogue run into
-    each other.)
+    (The release merges by dialogue id alone, so that the answers to two queries of one dialogue run
+    into each other.)
     """
 
     def __init__(self) -> None:
-        self.slices: dict[tuple[str, str], list[tuple[int, Request, str]]] = defaultdict(list)
+        self.parts: dict[tuple[str, str], list[_Part]] = defaultdict(list)
 
-    def add(self, request: Request, response: str) -> None:
-        """One slice's prediction. Raises InputError if it is none."""
+    def add(self, request: Request, prediction: Prediction) -> None:
+        """One slice's prediction (or a whole short dialogue's)."""
         name = _SLICE_ID.fullmatch(request.dialogue.id)
-        if name is None:
-            raise InputError(f"dialogue_id {request.dialogue.id!r} does not end in _split_<k>")
-        self.slices[name[1], request.query.text].append((int(name[2]), request, response))
+        dialogue_id, number = (name[1], int(name[2])) if name else (request.dialogue.id, None)
+        part = _Part(number, request.dialogue, prediction)
+        self.parts[dialogue_id, request.query.text].append(part)
 
-    def merge(self, original: Request) -> list[Answer]:
-        """The answers to an original request's slices, in order. Raises InputError for lacking ones."""
-        found = self.slices.pop((original.dialogue.id, original.query.text), [])
-        found.sort(key=lambda part: part[0])
-        covered = frozenset(u.id for _, part, _ in found for u in part.dialogue.utterances)
-        if lacking := original.dialogue.everything.utterances - covered:
+    def merge(self, original: Request) -> dict[str, Any]:
+        """The prediction line of an original request. Raises InputError for lacking slices."""
+        whole = original.dialogue
+        known = self.parts.get((whole.id, original.query.text), [])
+        found = sorted((p for p in known if p.is_of(whole)), key=lambda part: part.number or 0)
+        if len(found) > 1 and any(part.number is None for part in found):
+            raise InputError(f"{whole.id} is there more than once as a whole, or also in slices")
+        if len({part.number for part in found}) < len(found):
+            raise InputError(f"a slice of {whole.id} is there twice")
+        covered = frozenset(u.id for part in found for u in part.dialogue.utterances)
+        if lacking := whole.everything.utterances - covered:
             raise InputError(
                 f"no slice prediction covers {len(lacking)} utterances of "
-                f"{original.dialogue.id} ({min(lacking)} to {max(lacking)})"
+                f"{whole.id} ({min(lacking)} to {max(lacking)})"
             )
-        total = len(original.dialogue.images)
-        return [
-            Answer(response, _outside(part.dialogue, original.dialogue), total)
-            for _, part, response in found
+        for part in found:
+            part.used = True
+        total = len(whole.images)
+        answers = [
+            Answer(part.prediction.response, _outside(part.dialogue, whole), total) for part in found
         ]
+        kinds = {kind: "in a slice" for part in found for kind in part.prediction.failures}
+        return merged_line(original, answers, {"failures": kinds})
+
+    def unused(self) -> list[str]:
+        """Dialogue ids of the predictions that belong to no original."""
+        return [part.dialogue.id for parts in self.parts.values() for part in parts if not part.used]
 
 
 def _outside(part: Dialogue, whole: Dialogue) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ Formulas and corner cases: docs/protocols.md. All values are fractions.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -56,28 +56,30 @@ class Counts:
         return (self.tp * self.tn - self.fp * self.fn) / math.sqrt(square) if square else 0.0
 
 
-def count(predicted: frozenset[int], gold: frozenset[int], universe: frozenset[int]) -> Counts:
-    """Ids outside the universe count as false positives (or negatives), never as true negatives."""
-    return Counts(
-        tp=len(predicted & gold),
-        fp=len(predicted - gold),
-        fn=len(gold - predicted),
-        tn=len(universe - predicted - gold),
-    )
+def count(predicted: frozenset[int], gold: frozenset[int], universe: Collection[int]) -> Counts:
+    """Ids outside the universe count as false positives (or negatives), never as true negatives.
+
+    `universe` may be a range of any size: only its length and membership are used.
+    """
+    hits = len(predicted & gold)
+    touched = sum(i in universe for i in predicted | gold)
+    return Counts(hits, len(predicted) - hits, len(gold) - hits, len(universe) - touched)
 
 
-def sample_metrics(predicted: frozenset[int], gold: frozenset[int], universe: frozenset[int]) -> Metrics:
+def sample_metrics(
+    predicted: frozenset[int], gold: frozenset[int], universe: Collection[int]
+) -> Metrics:
     """Metrics of one sample for the macro average.
 
     An empty gold list scores P = R = F1 = 1 for an empty prediction, else 0. MCC ignores ids outside
     the universe.
     """
-    mcc = count(predicted & universe, gold & universe, universe).mcc()
+    known = frozenset(i for i in predicted | gold if i in universe)
+    mcc = count(predicted & known, gold & known, universe).mcc()
     if not gold:
         value = 0.0 if predicted else 1.0
         return Metrics(value, value, value, mcc)
-    hits = len(predicted & gold)
-    plain = Counts(hits, len(predicted) - hits, len(gold) - hits).metrics()
+    plain = count(predicted, gold, ()).metrics()
     return Metrics(plain.precision, plain.recall, plain.f1, mcc)
 
 

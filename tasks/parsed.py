@@ -1,6 +1,7 @@
 """What a record held, and what is wrong with it."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from f2rcli.tasks.types import Request
 
@@ -15,3 +16,10 @@ class Parsed:
     requests: list[Request] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    def dialogue_id(self, record: dict[str, Any]) -> str:
+        """The record's dialogue_id as text, "" without one; anything but text or a number is odd."""
+        found = record.get("dialogue_id")
+        if found is not None and type(found) not in (str, int):
+            self.problems.append("dialogue_id is neither text nor a number")
+        return "" if found is None else str(found)

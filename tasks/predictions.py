@@ -45,6 +45,7 @@ class Prediction:
     """
 
     id: str
+    dialogue_id: str
     response: str
     gold: Fragment
     largest_utterance: int | None
@@ -52,6 +53,11 @@ class Prediction:
     universe: Fragment
     answers: tuple[Answer, ...]
     failures: tuple[str, ...] = ()
+
+    @property
+    def sliced(self) -> bool:
+        """Whether `response` was merged from the answers to slices."""
+        return self.answers[0].images is not None
 
 
 def read_predictions(path: Path) -> Iterator[Prediction]:
@@ -81,6 +87,7 @@ def parse_prediction(line: Any, default_id: str) -> Prediction:
     ours = ours if isinstance(ours, dict) else {}
     return Prediction(
         id=str(ours.get("request") or line.get("dialogue_id") or default_id),
+        dialogue_id=str(line.get("dialogue_id") or ""),
         response=response,
         gold=gold,
         largest_utterance=_largest(tags.UTTERANCE_ID.findall(content)),

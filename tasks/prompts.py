@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, replace
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 
 from f2rcli.tasks import tags
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.jsonstream import read_values
 from f2rcli.tasks.records import parse_record
-from f2rcli.tasks.types import Dialogue, Prompt, Request
+from f2rcli.tasks.types import Dialogue, Image, Prompt, Request, Utterance
 
 OWN = ("en", "zh")
 
@@ -17,11 +18,13 @@ OWN = ("en", "zh")
 class PromptTemplate:
     """The user message with `{query}` (at least once) and `{dialogue}` (exactly once).
 
-    `user` maps a language to its text; the entry "" serves every language.
+    `user` maps a language to its text; the entry "" serves every language. `gap` stands between an
+    utterance's text and its images.
     """
 
     user: dict[str, str]
     system: str | None = None
+    gap: str = " "
 
     @classmethod
     def by_language(cls) -> "PromptTemplate":
@@ -43,7 +46,7 @@ class PromptTemplate:
             raise InputError("not UTF-8", where=name, fix="save the prompt as UTF-8") from None
         if text.count("{dialogue}") != 1 or "{query}" not in text:
             raise InputError("a prompt needs {query} and, exactly once, {dialogue}", where=name)
-        return cls({"": text.removesuffix("\n")})
+        return cls({"": text.removesuffix("\n")})._checked(name)
 
     @classmethod
     def from_record(cls, path: Path) -> "PromptTemplate":
@@ -61,13 +64,35 @@ class PromptTemplate:
         if not query:
             raise InputError("its first record asks after the dialogue", where=str(path))
         head = prompt.head[: query.start(1)] + "{query}" + prompt.head[query.end(1) :]
-        return cls({"": head + "{dialogue}"}, prompt.system)
+        last = prompt.turns[-1][-1]
+        tail = last[len(last.rstrip()) :] if isinstance(last, str) else ""
+        texts = [
+            before
+            for turn in prompt.turns
+            for before, part in pairwise(turn)
+            if isinstance(part, int) and isinstance(before, str)
+        ]
+        gap = texts[0][len(texts[0].rstrip()) :] if texts else " "
+        return cls({"": head + "{dialogue}" + tail}, prompt.system, gap)._checked(str(path))
+
+    def _checked(self, where: str) -> "PromptTemplate":
+        """Raises InputError if a dialogue in this prompt could not be told from the prompt again."""
+        turns = (Utterance(3, "a", "b", (0,)), Utterance(4, "b", "c"))
+        probe = Dialogue("", turns, (Image(0, "p"),))
+        parsed = tags.parse_content(tags.render_content(self.render("query", probe)))
+        if [u.id for u in parsed.utterances] != [3, 4] or parsed.images != 1:
+            raise InputError(
+                "the prompt itself has an utterance's or image's tag in it",
+                where=where,
+                fix="write examples without numbers, such as <|utt_ids_start|>[ids]<|utt_ids_end|>",
+            )
+        return self
 
     def render(self, query: str, dialogue: Dialogue) -> Prompt:
         """The prompt for a dialogue. Tags typed by the chatting users are escaped."""
         user = self.user.get("") or self.user["zh" if _is_chinese(query) else "en"]
         head, _, tail = user.rpartition("{dialogue}")
-        turns = [tags.render_utterance(utterance) for utterance in dialogue.utterances]
+        turns = [tags.render_utterance(utterance, self.gap) for utterance in dialogue.utterances]
         if turns:  # the line break after the dialogue is the template's to write
             turns[-1] = turns[-1][:-1]
         asked = tags.escape(query)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from f2rcli.tasks import tags
-from f2rcli.tasks.answers import parse_published
+from f2rcli.tasks.answers import parse_published, repeats_ids
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.parsed import Parsed
 from f2rcli.tasks.predictions import user_content
@@ -18,7 +18,7 @@ def parse_record(record: dict[str, Any]) -> Parsed:
     except InputError as error:
         parsed.problems.append(error.what)
         return parsed
-    content = tags.parse_content(text, _system(record))
+    content = tags.parse_content(text, _system(record, parsed))
     parsed.problems += content.problems
     parsed.warnings += content.warnings
     if content.query is None:
@@ -31,7 +31,7 @@ def parse_record(record: dict[str, Any]) -> Parsed:
             f"{len(paths)} in images but {content.images} image tags in order in the text"
         )
     dialogue = Dialogue(
-        str(record.get("dialogue_id", "")),
+        parsed.dialogue_id(record),
         content.utterances,
         tuple(Image(i, path) for i, path in enumerate(paths)),
     )
@@ -43,11 +43,19 @@ def parse_record(record: dict[str, Any]) -> Parsed:
     return parsed
 
 
-def _system(record: dict[str, Any]) -> str | None:
+def _system(record: dict[str, Any], parsed: Parsed) -> str | None:
+    """The system message, if there is one; also sees that there is but one user message."""
+    by_role: dict[Any, list[Any]] = {"system": [], "user": []}
     for message in record["messages"]:
-        if isinstance(message, dict) and message.get("role") == "system":
-            return str(message.get("content"))
-    return None
+        if isinstance(message, dict) and message.get("role") in ("system", "user"):
+            by_role[message["role"]].append(message.get("content"))
+    if len(by_role["user"]) > 1:
+        parsed.problems.append(f"{len(by_role['user'])} user messages; a record has one")
+    system = by_role["system"][0] if by_role["system"] else None
+    if system is not None and not isinstance(system, str):
+        parsed.problems.append("the system message's content is not text")
+        return None
+    return system
 
 
 def _image_paths(record: dict[str, Any], parsed: Parsed) -> list[str]:
@@ -79,6 +87,8 @@ def _gold(record: dict[str, Any], parsed: Parsed) -> Fragment | None:
             parsed.problems.append(f"{source} is not an answer in the official form")
             return None
         golds[source] = fragment
+        if repeats_ids(answer):
+            parsed.warnings.append(f"{source} has an id twice")
     if len(set(golds.values())) > 1:
         parsed.problems.append(f"{' and '.join(golds)} give different answers")
     return next(iter(golds.values()), None)

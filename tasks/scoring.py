@@ -1,13 +1,12 @@
 """From prediction lines to scores, one line at a time, under both protocols."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Literal
 
 from f2rcli.tasks import metrics
-from f2rcli.tasks.answers import parse_published, parse_strict
+from f2rcli.tasks.answers import has_both_lists, parse_published, parse_strict
 from f2rcli.tasks.metrics import Counts, Metrics
 from f2rcli.tasks.predictions import Prediction
 from f2rcli.tasks.types import FAILURE_KINDS, Fragment
@@ -21,12 +20,20 @@ UNANSWERED = ("error", "refused")
 
 
 @dataclass(frozen=True, slots=True)
+class Universe:
+    """The ids that count as existing: sets or ranges."""
+
+    utterances: Collection[int]
+    images: Collection[int]
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What one protocol makes of one prediction: ids on all sides, and what went wrong."""
 
     predicted: Fragment
     gold: Fragment
-    universe: Fragment
+    universe: Universe
     failures: tuple[str, ...] = ()
 
     @property
@@ -34,35 +41,38 @@ class Verdict:
         return not set(self.failures) & set(UNANSWERED)
 
     @property
-    def out_of_range(self) -> int:
-        return (self.predicted - self.universe).size
+    def out_of_range(self) -> Fragment:
+        """What was predicted but does not exist."""
+        sides = (self.sides(modality) for modality in MODALITIES)
+        return Fragment(*(frozenset(i for i in ids if i not in known) for ids, _, known in sides))
+
+    def sides(self, modality: str) -> tuple[frozenset[int], frozenset[int], Collection[int]]:
+        """Predicted, gold and existing ids of a modality."""
+        predicted, gold = getattr(self.predicted, modality), getattr(self.gold, modality)
+        return predicted, gold, getattr(self.universe, modality)
 
     def counts(self, modality: str) -> Counts:
-        sides = (getattr(side, modality) for side in (self.predicted, self.gold, self.universe))
-        return metrics.count(*sides)
+        return metrics.count(*self.sides(modality))
 
     def sample(self, modality: str) -> Metrics:
-        sides = [getattr(side, modality) for side in (self.predicted, self.gold, self.universe)]
-        return metrics.sample_metrics(*sides)
+        return metrics.sample_metrics(*self.sides(modality))
 
 
-@lru_cache(maxsize=1024)
-def _first(count: int) -> frozenset[int]:
-    return frozenset(range(count))
-
-
-def published_universe(largest: int | None) -> frozenset[int]:
+def published_universe(largest: int | None) -> range:
     """The release's ids: 0 to the largest tag in the first user message; 0 to 20 without a tag."""
-    return _first(21 if largest is None else largest + 1)
+    return range(21 if largest is None else largest + 1)
 
 
 def judge_published(prediction: Prediction) -> Verdict:
     """As the release's scoring script: lenient parse, a failed call is an empty answer."""
-    predicted, readable = parse_published(prediction.response)
     failures = list(prediction.failures)
-    if not readable and not set(failures) & set(UNANSWERED):
+    unanswered = set(failures) & set(UNANSWERED)
+    predicted, readable = parse_published("" if unanswered else prediction.response)
+    if prediction.sliced:  # the merged answer always is; what was merged need not be
+        readable = all(has_both_lists(answer.response) for answer in prediction.answers)
+    if not readable and not unanswered:
         failures.append("malformed")
-    universe = Fragment(
+    universe = Universe(
         published_universe(prediction.largest_utterance),
         published_universe(prediction.largest_image),
     )
@@ -83,7 +93,8 @@ def judge_strict(prediction: Prediction) -> Verdict:
                 failures.append("malformed")
             else:
                 predicted |= answer.to_dialogue(fragment)
-    return Verdict(predicted, prediction.gold, prediction.universe, tuple(dict.fromkeys(failures)))
+    universe = Universe(prediction.universe.utterances, prediction.universe.images)
+    return Verdict(predicted, prediction.gold, universe, tuple(dict.fromkeys(failures)))
 
 
 JUDGES: dict[Protocol, Callable[[Prediction], Verdict]] = {
@@ -171,7 +182,7 @@ class Scorer:
         verdict = JUDGES[self.protocol](prediction)
         (self.answered if verdict.answered else self.unanswered).add(verdict)
         self.failures.update(verdict.failures)
-        self.out_of_range += verdict.out_of_range
+        self.out_of_range += verdict.out_of_range.size
         return verdict
 
     def result(self, average: Average = "micro") -> dict[str, Any]:

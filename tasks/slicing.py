@@ -6,7 +6,8 @@ from itertools import pairwise
 from typing import Any
 
 from f2rcli.tasks.answers import parse_loose
-from f2rcli.tasks.predictions import Answer
+from f2rcli.tasks.predictions import Answer, prediction_line
+from f2rcli.tasks.tags import render_answer
 from f2rcli.tasks.types import Dialogue, Fragment, Prompt, Request
 
 MAX_TURNS = 100  # the release's threshold: a dialogue of over 100 turns is cut
@@ -76,6 +77,12 @@ def merge_answers(answers: Iterable[Answer], dialogue: Dialogue) -> Fragment:
     return Fragment(merged.utterances, merged.images & dialogue.everything.images)
 
 
-def slices_field(answers: list[Answer]) -> list[dict[str, Any]]:
-    """`f2r.slices` of a prediction line: what scoring needs to judge each slice by itself."""
-    return [{"response": a.response, "images": list(a.images or ())} for a in answers]
+def merged_line(request: Request, answers: list[Answer], ours: dict[str, Any]) -> dict[str, Any]:
+    """The prediction line of a sliced request; `ours` is its `f2r` key with the `failures`.
+
+    The line keeps every slice's answer, so that scoring can judge each by itself.
+    """
+    unanswered = ours["failures"].keys() & {"error", "refused"}
+    merged = "" if unanswered else render_answer(merge_answers(answers, request.dialogue))
+    slices = [{"response": a.response, "images": list(a.images or ())} for a in answers]
+    return prediction_line(request, merged, {**ours, "slices": slices})

@@ -16,12 +16,12 @@ TAGS = tuple(
     for side in ("start", "end")
 )
 QUERY = re.compile(r"<\|query_start\|>(.*?)<\|query_end\|>", re.DOTALL)
-UTTERANCE_ID = re.compile(r"<\|utt_id_start\|>([0-9]+)<\|utt_id_end\|>")
-IMAGE_ID = re.compile(r"<\|img_id_start\|>([0-9]+)<\|img_id_end\|>")
-_LINE_START = re.compile(r"^[^\S\n]*<\|utt_id_start\|>([0-9]+)<\|utt_id_end\|>", re.MULTILINE)
-_PICTURE = re.compile(r"<\|img_id_start\|>([0-9]+)<\|img_id_end\|><image>")
-_SPEAKER = re.compile(r"\s*([^:：\n<]{0,80}?)\s*[:：]")
-_TYPED_TAG = re.compile(r"<(?=\|(?:query|utt_ids?|img_ids?)_(?:start|end)\|>)")
+UTTERANCE_ID = re.compile(r"<\|utt_id_start\|>([0-9]{1,18})<\|utt_id_end\|>")
+IMAGE_ID = re.compile(r"<\|img_id_start\|>([0-9]{1,18})<\|img_id_end\|>")
+_LINE_START = re.compile(rf"^[^\S\n]*{UTTERANCE_ID.pattern}", re.MULTILINE)
+_PICTURE = re.compile(r"<\|img_id_start\|>(0|[1-9][0-9]{0,17})<\|img_id_end\|><image>")
+_SPEAKER = re.compile(r"[^:：\n<]{0,100}[:：]")
+_TYPED_TAG = re.compile(r"<(?=\|(?:query|utt_ids?|img_ids?)_(?:start|end)\|>|image>)")
 
 
 def image_tag(image_id: int) -> str:
@@ -37,11 +37,12 @@ def escape(text: str) -> str:
     return _TYPED_TAG.sub("< ", " ".join(text.split()))
 
 
-def render_utterance(utterance: Utterance) -> tuple[str | int, ...]:
-    """One line of a prompt of ours: its text, then the images it carries."""
+def render_utterance(utterance: Utterance, gap: str = " ") -> tuple[str | int, ...]:
+    """One line of a prompt of ours: its text, then (after `gap`) the images it carries."""
     line = (
         f"<|utt_id_start|>{utterance.id}<|utt_id_end|> "
         f"{escape(utterance.speaker)}: {escape(utterance.text)}"
+        f"{gap if utterance.images and utterance.text else ''}"
     )
     return (line, *utterance.images, "\n")
 
@@ -89,8 +90,8 @@ def parse_content(content: str, system: str | None = None) -> Content:
     )
     utterances: list[Utterance] = []
     turns: list[tuple[str | int, ...]] = []
-    for start, following in zip(starts, [*starts[1:], None], strict=True):
-        end = following.start() if following else len(content)
+    ends = [start.start() for start in starts[1:]] + [len(content)]
+    for start, end in zip(starts, ends, strict=False):
         turn, utterance = _parse_line(
             content[start.start() : end], int(start[1]), start.end() - start.start(), parsed
         )
@@ -123,9 +124,12 @@ def dialogue_ids(content: str) -> tuple[list[int], int]:
 
 
 def _utterance_tags(content: str) -> list[re.Match[str]]:
-    """The tags that begin an utterance: the first after the query, then those that begin a line."""
+    """The tags that begin an utterance: the first after the query, then those that begin a line.
+
+    (Where none follows the query, it was asked after the dialogue, by a prompt of somebody's own.)
+    """
     query = QUERY.search(content)
-    first = UTTERANCE_ID.search(content, query.end() if query else 0)
+    first = UTTERANCE_ID.search(content, query.end() if query else 0) or UTTERANCE_ID.search(content)
     return [first, *_LINE_START.finditer(content, first.end())] if first else []
 
 
@@ -138,10 +142,11 @@ def _parse_line(
     cursor = 0
     for picture in _PICTURE.finditer(line):
         if int(picture[1]) != parsed.images:
-            parsed.warnings.append(
-                f"utterance {utterance_id}: image tag {picture[1]} is not the next one "
-                f"({parsed.images}); read as text"
-            )
+            what = f"image tag {picture[1]} is not the next one ({parsed.images})"
+            if int(picture[1]) < parsed.images:  # one of the two was typed, and nobody knows which
+                parsed.problems.append(f"utterance {utterance_id}: {what}, and was there before")
+            else:
+                parsed.warnings.append(f"utterance {utterance_id}: {what}; read as text")
             continue
         parts += [line[cursor : picture.start()], parsed.images]
         carried.append(parsed.images)
@@ -153,6 +158,5 @@ def _parse_line(
     if not speaker:
         parsed.warnings.append(f"utterance {utterance_id}: no speaker before a colon")
     spoken = text[speaker.end() :] if speaker else text
-    return tuple(parts), Utterance(
-        utterance_id, speaker[1] if speaker else "", spoken.strip(), tuple(carried)
-    )
+    name = speaker[0][:-1].strip() if speaker else ""
+    return tuple(parts), Utterance(utterance_id, name, spoken.strip(), tuple(carried))

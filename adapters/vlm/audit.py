@@ -1,12 +1,12 @@
-"""The input audit: what reached the model is the record, whole and in order, or there is no score.
+"""The input audit: what reaches the model is what was made of the record, or there is no score.
 
 It listens at two places that every input has to pass, the model's own forward call and its vision
-tower, and compares what arrives there with what was made from each record alone. Nothing between the
-two (templates, padding, batching, caches, a library's next version) can lose or swap an image or cut
-a prompt without being noticed.
+tower, and compares what arrives there with what was made of each record by itself: its prompt, and
+every picture's patches. Whatever is between (tokenizer, padding, batching, a library's next version)
+cannot lose, swap or cut anything without being noticed. What the chat template does to the prompt is
+checked where the prompt is built.
 """
 
-import unicodedata
 from itertools import groupby
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from f2rcli.adapters.vlm.inputs import ModelInput
+from f2rcli.adapters.vlm.inputs import ModelInput, squash
 from f2rcli.tasks.errors import InputError
 
 
@@ -103,10 +103,10 @@ class InputAudit:
         kept: list[int] = []
         for token, length in runs:
             kept += [token] * (1 if token == self.image_token_id else length)
-        decoded = _squash(
+        decoded = squash(
             self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
         )
-        wanted = _squash(one.text)
+        wanted = squash(one.text)
         if decoded == wanted:
             return None
         pairs = zip(decoded, wanted, strict=False)
@@ -131,8 +131,3 @@ class InputAudit:
             what = f"{len(grids)} images of {len(pixels)} patches arrived instead of {place} of {begin}"
             for row in range(len(self.expected)):
                 self._fault(row, what)
-
-
-def _squash(text: str) -> str:
-    """Tokenizers may normalise Unicode and white space; nothing else may change."""
-    return "".join(unicodedata.normalize("NFC", text).split())

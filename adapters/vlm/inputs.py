@@ -1,6 +1,7 @@
 """Requests as model inputs: the text with its placeholders, every image processed by itself."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +50,7 @@ class InputBuilder:
         files = {image.id: image.file for image in request.dialogue.images}
         messages, order, escaped = self._messages(request)
         text = self.processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        _check_template(messages, text, self.processor.image_token)
         images = [self._image(files[image_id]) for image_id in order]
         replacements = [self.processor.replace_image_token(image, 0) for image in images]
         (expanded,), _ = self.processor.get_text_with_replacements([text], replacements)
@@ -114,3 +116,26 @@ class InputBuilder:
         for key in images[0] if images else ():
             batch[key] = torch.cat([image[key] for image in images])
         return batch
+
+
+def squash(text: str) -> str:
+    """Tokenizers and templates may normalise Unicode and white space; nothing else may change."""
+    return "".join(unicodedata.normalize("NFC", text).split())
+
+
+def _check_template(messages: list[dict[str, Any]], text: str, image_token: str) -> None:
+    """Every text of the messages stands in the templated prompt, in order and on its side of the
+    pictures; a template that cuts or moves one is an error. Raises InputError."""
+    pieces = [squash(piece) for piece in text.split(image_token)]
+    place = begin = 0
+    for part in (part for message in messages for part in message["content"]):
+        if part["type"] == "image":
+            place, begin = place + 1, 0
+            continue
+        at = pieces[place].find(squash(part["text"]), begin) if place < len(pieces) else -1
+        if at < 0:
+            raise InputError("input audit: the chat template changes the prompt's text")
+        begin = at + len(squash(part["text"]))
+    if place != len(pieces) - 1:
+        what = f"{len(pieces) - 1} placeholders for {place} pictures"
+        raise InputError(f"input audit: the chat template writes {what}")

@@ -2,14 +2,14 @@
 
 import copy
 import importlib.util
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import torch
 import transformers
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from transformers import (
     AutoConfig,
     AutoModelForImageTextToText,
@@ -69,7 +69,7 @@ def load(folder: Path, adapter: str | None, dtype: str, device: str, max_pixels:
             ignore_mismatched_sizes=True,  # to name them below
             output_loading_info=True,
         )
-    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+    except Exception as error:  # a faulty file makes its reader raise anything
         raise InputError(f"cannot be loaded: {error}", where=str(folder)) from None
     base, info = found
     if lacking := sorted([*info["missing_keys"], *info["mismatched_keys"]], key=str):
@@ -89,8 +89,13 @@ def _generation(folder: Path, base: PreTrainedModel) -> GenerationConfig:
     if not (folder / "generation_config.json").is_file():
         return copy.deepcopy(base.generation_config)
     try:
-        return GenerationConfig.from_pretrained(folder)
-    except (OSError, ValueError, TypeError) as error:
+        generation: GenerationConfig = GenerationConfig.from_pretrained(folder)
+        ends = generation.eos_token_id
+        ends = ends if isinstance(ends, list) else [ends]
+        if not all(end is None or type(end) is int for end in ends):
+            raise ValueError(f"eos_token_id {generation.eos_token_id!r} is no token's number")
+        return generation
+    except Exception as error:
         what = f"generation_config.json cannot be used: {error}"
         raise InputError(what, where=str(folder)) from None
 
@@ -98,7 +103,7 @@ def _generation(folder: Path, base: PreTrainedModel) -> GenerationConfig:
 def _config(folder: Path) -> Any:
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:
         raise InputError(f"config.json cannot be used: {error}", where=str(folder)) from None
     if config.model_type not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
         raise InputError(
@@ -125,11 +130,13 @@ def _with_adapter(base: PreTrainedModel, adapter: str) -> Any:
     from peft import PeftModel, get_peft_model_state_dict
 
     try:
-        model = PeftModel.from_pretrained(base, folder).eval()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what PEFT warns of is an error below
+            model = PeftModel.from_pretrained(base, folder).eval()
         with safe_open(folder / "adapter_model.safetensors", "pt") as file:
             there = set(file.keys())
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        line = str(error).splitlines()[0]
+    except Exception as error:
+        line = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(f"does not fit the base: {line}", where=str(folder)) from None
     wanted = set(get_peft_model_state_dict(model))
     if odd := sorted(there ^ wanted):  # PEFT leaves out what does not fit, and goes on
@@ -164,7 +171,7 @@ def load_processor(folder: Path, model_type: str, max_pixels: int) -> Any:
     ImageTextProcessor.__name__ = full.__name__
     try:
         processor: ProcessorMixin = ImageTextProcessor.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+    except Exception as error:
         raise InputError(f"processor cannot be loaded: {error}", where=str(folder)) from None
     if not processor.chat_template and not processor.tokenizer.chat_template:
         raise InputError(
@@ -175,7 +182,7 @@ def load_processor(folder: Path, model_type: str, max_pixels: int) -> Any:
     try:
         hello: Any = [{"role": "user", "content": [{"type": "text", "text": "hello"}]}]
         processor.apply_chat_template(hello, tokenize=False, add_generation_prompt=True)
-    except (jinja2.TemplateError, TypeError, ValueError) as error:
+    except Exception as error:
         raise InputError(f"its chat template does not work: {error}", where=str(folder)) from None
     size = processor.image_processor.size
     if "longest_edge" in size:

@@ -214,6 +214,8 @@ def _greedy(checkpoint: GenerationConfig, tokenizer: Any) -> GenerationConfig:
     applied = copy.deepcopy(checkpoint)
     applied.do_sample = False
     applied.num_beams = applied.num_return_sequences = 1
+    applied.return_dict_in_generate = False
+    applied.stop_strings = None
     applied.temperature = applied.top_p = applied.top_k = None
     if applied.eos_token_id is None:
         applied.eos_token_id = tokenizer.eos_token_id

@@ -15,7 +15,6 @@ from f2rcli.tasks.types import Request, Retrieval
 LoadVLM = Callable[..., VLM]
 Batch = dict[str, Tensor]
 Plant = Callable[[Callable[[Batch], None]], None]
-PER_TOKEN = ("input_ids", "attention_mask", "mm_token_type_ids")
 
 
 @pytest.fixture
@@ -25,7 +24,7 @@ def vlm(checkpoint: Path, load_vlm: LoadVLM) -> VLM:
 
 @pytest.fixture
 def chats(tmp_path: Path) -> list[Request]:
-    """Four chats of growing length: two pictures, none, three (two of them in one line), one."""
+    """Four chats of growing length, of two pictures, none, three (two in one line) and one."""
     a, b, c, d, e, f = (picture(tmp_path / f"{n}.png", n) for n in range(6))
     return [
         request(("看猫", [a]), ("面馆", [b]), id="two"),
@@ -40,13 +39,11 @@ def ask(vlm: VLM, requests: list[Request]) -> dict[str, Retrieval]:
 
 
 def flagged(answers: dict[str, Retrieval]) -> set[str]:
-    """The requests that failed by the audit; whatever failed has no text that could be scored."""
+    """The requests that failed by the audit, and so have no text that could be scored."""
     failed = {name for name, got in answers.items() if got.failure and got.failure.kind == "error"}
-    for name in failed:
-        failure = answers[name].failure
-        assert failure is not None
-        assert failure.message.startswith("input audit:")
-        assert answers[name].text is None
+    messages = [failure.message for name in failed if (failure := answers[name].failure)]
+    assert all(message.startswith("input audit:") for message in messages)
+    assert all(answers[name].text is None for name in failed)
     assert all(answers[name].text is not None for name in answers.keys() - failed)
     return failed
 
@@ -77,7 +74,7 @@ def swap(pixels: Tensor, grid: Tensor, first: int, second: int) -> Tensor:
 def cut(batch: Batch, row: int, begin: int, end: int) -> None:
     """Takes a prompt's tokens from `begin` to `end` out of a row, which is padded at the left again."""
     start = int(batch["input_ids"].shape[1] - batch["attention_mask"][row].sum())
-    for key in PER_TOKEN:
+    for key in ("input_ids", "attention_mask", "mm_token_type_ids"):
         old = batch[key][row].clone()
         gone = end - begin
         batch[key][row] = torch.cat([old[:1].repeat(gone), old[: start + begin], old[start + end :]])
@@ -245,11 +242,10 @@ def another_shape(batch: Batch) -> None:
         batch["image_grid_thw"][0] = torch.tensor([time, height * 2, width // 2])
 
 
-def unmarked(batch: Batch) -> None:
-    batch["mm_token_type_ids"] = batch["mm_token_type_ids"] * 0
-
-
 def test_whatever_only_confuses_the_model(vlm: VLM, chats: list[Request], plant: Plant) -> None:
+    def unmarked(batch: Batch) -> None:
+        batch["mm_token_type_ids"] *= 0
+
     for fault in (another_shape, unmarked, shorten_a_run(vlm)):
         plant(fault)
         assert flagged(ask(vlm, chats)) == {"two", "three", "one"}
