@@ -41,8 +41,8 @@ def ask(vlm: VLM, requests: list[Request]) -> dict[str, Retrieval]:
 def flagged(answers: dict[str, Retrieval]) -> set[str]:
     """The requests that failed by the audit, and so have no text that could be scored."""
     failed = {name for name, got in answers.items() if got.failure and got.failure.kind == "error"}
-    messages = [failure.message for name in failed if (failure := answers[name].failure)]
-    assert all(message.startswith("input audit:") for message in messages)
+    said = [failure.message for name in failed if (failure := answers[name].failure)]
+    assert all(message.startswith("input audit:") for message in said)
     assert all(answers[name].text is None for name in failed)
     assert all(answers[name].text is not None for name in answers.keys() - failed)
     return failed
@@ -75,8 +75,7 @@ def cut(batch: Batch, row: int, begin: int, end: int) -> None:
     """Takes a prompt's tokens from `begin` to `end` out of a row, which is padded at the left again."""
     start = int(batch["input_ids"].shape[1] - batch["attention_mask"][row].sum())
     for key in ("input_ids", "attention_mask", "mm_token_type_ids"):
-        old = batch[key][row].clone()
-        gone = end - begin
+        old, gone = batch[key][row].clone(), end - begin
         batch[key][row] = torch.cat([old[:1].repeat(gone), old[: start + begin], old[start + end :]])
         if key != "input_ids":
             batch[key][row, : start + gone] = 0
