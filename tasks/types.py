@@ -108,11 +108,16 @@ class Prompt:
     tail: str = ""
 
     def parts(self) -> Iterator[str | int]:
-        """Text and image ids in the order in which a model reads them."""
-        yield self.head
-        for turn in self.turns:
-            yield from turn
-        yield self.tail
+        """Text and image ids in the order in which a model reads them; no two texts in a row."""
+        text = self.head
+        for part in (part for turn in self.turns for part in turn):
+            if isinstance(part, str):
+                text += part
+            else:
+                yield text
+                yield part
+                text = ""
+        yield text + self.tail
 
 
 @dataclass(frozen=True)
