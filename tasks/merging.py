@@ -65,8 +65,12 @@ class _Part:
 
 
 def _said(utterance: Utterance) -> str:
-    """Who said what, as it survives being written as a line of a prompt."""
-    return "".join(escape(f"{utterance.speaker}:{utterance.text}").split())
+    return _flat(f"{utterance.speaker}:{utterance.text}")
+
+
+def _flat(text: str) -> str:
+    """What of a text survives being written into a prompt and read again."""
+    return "".join(escape(text).split())
 
 
 class SliceMerger:
@@ -84,12 +88,12 @@ class SliceMerger:
         name = _SLICE_ID.fullmatch(request.dialogue.id)
         dialogue_id, number = (name[1], int(name[2])) if name else (request.dialogue.id, None)
         part = _Part(number, request.dialogue, prediction)
-        self.parts[dialogue_id, request.query.text].append(part)
+        self.parts[dialogue_id, _flat(request.query.text)].append(part)
 
     def merge(self, original: Request) -> dict[str, Any]:
         """The prediction line of an original request. Raises InputError for lacking slices."""
         whole = original.dialogue
-        known = self.parts.get((whole.id, original.query.text), [])
+        known = self.parts.get((whole.id, _flat(original.query.text)), [])
         found = sorted((p for p in known if p.is_of(whole)), key=lambda part: part.number or 0)
         if len(found) > 1 and any(part.number is None for part in found):
             raise InputError(f"{whole.id} is there more than once as a whole, or also in slices")
