@@ -236,8 +236,13 @@ def flaw_of(attempt: Any, asked: Container[str]) -> str | None:
     if attempt.text is not None and not isinstance(attempt.text, str):
         return f"{name} whose text is no text"
     failure = attempt.failure
-    if failure and (failure.kind not in FAILURE_KINDS or not isinstance(failure.message, str)):
+    known = isinstance(failure, Failure) and failure.kind in FAILURE_KINDS
+    if failure is not None and not (known and isinstance(failure.message, str)):
         return f"{name} with a failure of no known kind: {failure!r}"
+    try:
+        json.dumps(attempt.details)
+    except (TypeError, ValueError):
+        return f"{name} whose details are not JSON"
     numbers = (attempt.prompt_tokens, attempt.output_tokens, attempt.seconds)
     if not all(number is None or isinstance(number, int | float) for number in numbers):
         return f"{name} whose counts are no numbers"

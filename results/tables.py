@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib import resources
@@ -80,19 +81,14 @@ def build_table(
     read = [(run, run.record(), read_scores(run)) for run in runs]
     keys = _task_keys([record for _, record, _ in read])
     tasks = _labels(keys)
-    models = _labels([(r["model"]["name"], _setup(r)) for _, r, _ in read])
+    models = _labels(setups := _setups([record for _, record, _ in read], keys))
     table = Table({}, [], [])
     rows: dict[str, Row] = {}
-    for key, (run, record, scores) in zip(keys, read, strict=True):
-        task = tasks[key]
-        model = models[record["model"]["name"], _setup(record)]
+    for key, setup, (run, record, scores) in zip(keys, setups, read, strict=True):
+        task, model = tasks[key], models[setup]
         shown: Protocol = protocol or record["task"]["protocol"]
         table.tasks.setdefault(task, shown)
         kind = "reference" if record["model"]["trained"] == "reference" else "run"
-        name, number = model, 1
-        while model in rows and task in rows[model].scores:  # the same run, made twice
-            number += 1
-            model = f"{name} ({number})"
         row = rows.setdefault(model, Row(model, record["model"]["trained"], kind))
         row.scores[task] = scores[shown]
         if record["finished"] is None:
@@ -129,10 +125,17 @@ def _task_keys(records: list[dict[str, Any]]) -> list[tuple[str, str]]:
     ]
 
 
-def _setup(record: dict[str, Any]) -> str:
-    """What tells two set-ups of one model apart, whatever the task."""
-    identity = record["identity"]
-    return json.dumps([identity["model"], identity["max_turns"], record["prompt"]])
+def _setups(records: list[dict[str, Any]], keys: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """For every run its model's name and set-up, whatever the task; the same run made again (on
+    another machine, say) counts as another set-up."""
+    seen: Counter[tuple[str, tuple[str, str]]] = Counter()
+    setups = []
+    for record, key in zip(records, keys, strict=True):
+        identity, name = record["identity"], record["model"]["name"]
+        setup = json.dumps([name, identity["model"], identity["max_turns"], record["prompt"]])
+        setups.append((name, f"{setup} {seen[setup, key]}"))
+        seen[setup, key] += 1
+    return setups
 
 
 def _labels(named: list[tuple[str, str]]) -> dict[tuple[str, str], str]:

@@ -39,7 +39,7 @@ class ImageFolder:
                 found = False  # a name that no file can have
             if not found:
                 continue
-            if self.allow_outside or candidate.resolve().is_relative_to(folder.resolve()):
+            if self.allow_outside or self._holds(candidate.resolve()):
                 return candidate.resolve()
             outside = outside or folder
         if outside:
@@ -50,6 +50,9 @@ class ImageFolder:
             )
         looked = " or ".join(str(folder) for folder in self.folders)
         raise InputError(f"no such image under {looked}", where=_shown(path))
+
+    def _holds(self, file: Path) -> bool:
+        return any(file.is_relative_to(folder.resolve()) for folder in self.folders)
 
 
 def _shown(path: str) -> str:

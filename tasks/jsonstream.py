@@ -63,21 +63,22 @@ def scan_values(path: Path) -> Iterator[Entry]:
 
 
 def _looks_like_lines(head: bytes) -> bool:
-    """JSON Lines: no array, and one of the first lines is an object by itself.
+    """JSON Lines: the first line is an object by itself, or was meant to be one.
 
-    (One of them, so that a broken first line does not cost the file. A line that is only `{` begins
-    an object over several lines, whose inner objects may fill a line too.)
+    It was where all of the first lines begin like objects and one of them is complete: a broken first
+    line costs itself and not the file, and an object over several lines is none of that.
     """
     lines = [line for line in head.split(b"\n")[:20] if line.strip()]
-    if not lines or lines[0].lstrip().startswith(b"[") or lines[0].strip() == b"{":
+    if lines and _is_object(lines[0]):
+        return True
+    return all(line.startswith(b"{") for line in lines) and any(map(_is_object, lines))
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
         return False
-    for line in lines:
-        try:
-            if line.startswith(b"{") and isinstance(json.loads(line), dict):
-                return True
-        except (ValueError, RecursionError):
-            continue
-    return False
 
 
 def _scan_lines(path: Path, file: BinaryIO) -> Iterator[Entry]:

@@ -65,7 +65,8 @@ class _Part:
 
 
 def _said(utterance: Utterance) -> str:
-    return _flat(f"{utterance.speaker}:{utterance.text}")
+    """Speaker and text, whichever colon is between them: either may have colons of its own."""
+    return re.sub("[:：]", "", _flat(utterance.speaker + utterance.text))
 
 
 def _flat(text: str) -> str:

@@ -70,7 +70,7 @@ class PromptTemplate:
             before
             for turn in prompt.turns
             for before, part in pairwise(turn)
-            if isinstance(part, int) and isinstance(before, str)
+            if isinstance(part, int) and isinstance(before, str) and before.rstrip()[-1:] not in ":："
         ]
         gap = texts[0][len(texts[0].rstrip()) :] if texts else " "
         return cls({"": head + "{dialogue}" + tail}, prompt.system, gap)._checked(str(path))
@@ -79,8 +79,9 @@ class PromptTemplate:
         """Raises InputError if a dialogue in this prompt could not be told from the prompt again."""
         turns = (Utterance(3, "a", "b", (0,)), Utterance(4, "b", "c"))
         probe = Dialogue("", turns, (Image(0, "p"),))
-        parsed = tags.parse_content(tags.render_content(self.render("query", probe)))
-        if [u.id for u in parsed.utterances] != [3, 4] or parsed.images != 1:
+        content = tags.render_content(self.render("query", probe))
+        found = tags.UTTERANCE_ID.findall(content), tags.IMAGE_ID.findall(content)
+        if found != (["3", "4"], ["0"]):
             raise InputError(
                 "the prompt itself has an utterance's or image's tag in it",
                 where=where,

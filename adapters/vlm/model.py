@@ -50,6 +50,7 @@ class VLM(Retriever):
         self.max_new_tokens = max_new_tokens
         self.checkpoint_generation = loaded.generation
         self.generation = _greedy(loaded.generation, self.tokenizer)
+        self.base.generation_config = self.generation  # generate() falls back on the model's own
         self.sources = sources or {}
 
     @classmethod

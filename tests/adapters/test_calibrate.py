@@ -94,6 +94,12 @@ def test_a_model_without_a_cutoff_is_refused(name: str) -> None:
         calibrated_row(load_rows()[name], example, "mine")
 
 
+@pytest.mark.parametrize("name", ["bm25", "oracle"])
+def test_a_name_that_is_taken_is_refused(chats: Path, name: str) -> None:
+    with pytest.raises(InputError, match=f"the name {name} is taken; give another --name"):
+        calibrated_row(load_rows()["bm25"], load_task(str(chats)), name)
+
+
 def test_a_file_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
     file = tmp_path / "rows.toml"
     file.write_text("# 我的\n", encoding="utf-8")

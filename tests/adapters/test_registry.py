@@ -153,6 +153,17 @@ def test_rows_of_ones_own_come_after_ours(tmp_path: Path) -> None:
     assert half.identity() == {"share": 0.5, "seed": 5}
 
 
+def test_a_file_of_code_is_looked_for_from_where_its_row_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "子").mkdir()
+    (tmp_path / "子/mine.py").write_text(OWN_CLASS, encoding="utf-8")
+    registry(tmp_path / "子", '[mine]\nkind = "python"\nfile = "mine.py"\nclass = "Longest"\n')
+    monkeypatch.chdir(tmp_path)
+    (retrieval,) = build_own(Path("子/我的.toml")).retrieve([request("好", "这一句最长")])
+    assert parse_strict(retrieval.text or "") == fragment([1])
+
+
 def test_names_that_are_taken_are_refused(tmp_path: Path) -> None:
     file = registry(tmp_path, '[bm25]\nkind = "bm25"\ncutoff = 0.9\n[oracle]\nkind = "oracle"\n')
     assert refused(file) == f"{file}: the names bm25, oracle are taken; rename the rows"

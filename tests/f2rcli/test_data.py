@@ -139,3 +139,11 @@ def test_a_dialogue_that_is_also_there_as_a_whole_is_named(f2r: Run, golden: Pat
     Path("不是.jsonl").write_text("\n".join(json.dumps(line) for line in read))
     ended = f2r("data", "merge", "不是.jsonl", golden / "sliding/original.json", "-o", "合并.jsonl")
     assert ended.complaint() == ("不是.jsonl: w0 is there more than once as a whole, or also in slices")
+
+
+def test_a_file_is_not_sliced_into_itself(f2r: Run, chats: Path) -> None:
+    before = chats.read_bytes()
+    Path("链接.json").symlink_to(chats)
+    for out in (chats, chats.parent / "图片/../聊天.json", "链接.json"):
+        assert "--out is the file itself" in f2r("data", "slice", chats, "-o", out).complaint()
+        assert chats.read_bytes() == before

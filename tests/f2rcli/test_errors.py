@@ -91,12 +91,18 @@ BAD = [
     ("calibrate", "-m", "random", "-t", "example", "--name", "a", "-o", "新.toml"),
     ("calibrate", "-t", "wechat=聊天.json", "--name", "a", "-o", "新.toml"),
     ("calibrate", "-t", "example", "--name", "a", "-o", "行.toml"),
+    ("calibrate", "-t", "example", "--name", "bm25", "-o", "新.toml"),
+    ("retrieve", "--adapter", "lora", "-m", "bm25", "聊天.json", "好"),
     # places that cannot be written
     (*EVAL, "example", "--out", "聊天.json"),
     ("calibrate", "-t", "example", "--name", "a", "-o", "没有/新.toml"),
     ("data", "slice", "聊天.json", "-o", "没有/新.jsonl"),
     ("score", "预测.jsonl", "--json", "没有/新.json"),
-    ("score", "预测.jsonl", "--json", "文件夹"),
+    *(("score", "预测.jsonl", "--json", place) for place in ("文件夹", ".", "..", "/")),
+    *(("data", "slice", "聊天.json", "-o", place) for place in ("文件夹", ".", "..", "/")),
+    *(("data", "merge", "预测.jsonl", "聊天.json", "-o", place) for place in (".", "/")),
+    *(("calibrate", "-t", "example", "--name", "a", "-o", place) for place in (".", "/")),
+    ("data", "slice", "聊天.json", "-o", "聊天.json"),
 ]
 
 

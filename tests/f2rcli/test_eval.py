@@ -58,6 +58,12 @@ def test_models_and_tasks_can_be_given_as_lists_or_one_by_one(f2r: Run, chats: P
     assert len(set(folders(listed.out))) == 4
 
 
+def test_a_list_may_begin_behind_an_equals_sign(f2r: Run) -> None:
+    ended = f2r("eval", "--model=nothing", "oracle", "--task=example", "--quiet")
+    assert ended == f2r("eval", "-m", "nothing", "oracle", "-t", "example", "--quiet")
+    assert ended.code == 0
+
+
 def test_the_same_command_again_asks_nothing_and_prints_the_same(f2r: Run) -> None:
     command = ("eval", "-m", "bm25", "random", "-t", "example", "--quiet")
     first = f2r(*command)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import official
 import pytest
 from handmade import Scripted, answer, evaluated, says, scores
 
@@ -151,3 +152,11 @@ def test_an_unknown_request_is_named_beside_known_ones(f2r: Run, chats: Path) ->
     complaint = f2r("show", run.path, "露营:9").complaint()
     assert "'露营:9'" in complaint
     assert "露营:0" in complaint
+
+
+def test_an_id_that_is_a_number_is_shown_before_the_place(f2r: Run) -> None:
+    said = {"1": "第一", "0": "第二"}
+    named = [official.line(f"user1: {text}", dialogue_id=name) for name, text in said.items()]
+    path = official.write(Path("预测.jsonl"), *named)
+    for name, text in said.items():
+        assert f"user1: {text}" in f2r("show", path, name).out

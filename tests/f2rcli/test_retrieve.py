@@ -132,3 +132,8 @@ def test_a_missing_picture_is_named_where_the_model_looks_at_it(
     (chats.parent / "图片/7.png").unlink()
     assert "图片/7.png" in f2r("retrieve", "-m", name, chats, "帐篷").complaint()
     assert f2r("retrieve", "-m", "bm25", chats, "帐篷").code == 0
+
+
+def test_an_adapter_needs_a_checkpoint(f2r: Run, chats: Path) -> None:
+    ended = f2r("retrieve", "--adapter", "微调", "-m", "bm25", chats, "帐篷")
+    assert ended.complaint().startswith("--adapter needs a model that is a checkpoint")

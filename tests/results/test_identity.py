@@ -13,6 +13,7 @@ from handmade import answer, evaluated, says
 from f2rcli.adapters.registry import ModelRow
 from f2rcli.results.runs import RunFolder
 from f2rcli.tasks.datasets import load_task
+from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.prompts import PromptTemplate
 
 
@@ -105,3 +106,32 @@ def test_edited_code_of_ones_own_is_another_run(chats: Path, out: Path, tmp_path
 def test_the_same_data_elsewhere_is_the_same_run(chats: Path, out: Path, tmp_path: Path) -> None:
     moved = handmade.write_chats(tmp_path / "别处")
     assert look(moved, out).path == look(chats, out).path
+
+
+def test_a_link_to_another_picture_is_another_run(chats: Path, out: Path) -> None:
+    folder = chats.parent / "图片"
+    paths = []
+    for name, content in (("甲.png", b"one"), ("乙.png", b"another"), ("丙.png", b"one")):
+        (folder / name).write_bytes(content)
+        (folder / "3.png").unlink()
+        (folder / "3.png").symlink_to(name)
+        paths.append(look(chats, out).path)
+    assert paths[0] != paths[1]
+    assert paths[0] == paths[2]  # what is in a picture counts, and not what it is called
+
+
+def test_what_json_writes_alike_is_the_same_run(chats: Path, out: Path) -> None:
+    settings = {"ids": (1, (2, "三")), 4: None}
+    first = evaluated(says(answer(), config=settings), chats, out)
+    again = says(answer(), config=settings)
+    assert evaluated(again, chats, out).path == first.path
+    assert again.asked == []
+    assert len(first.record()["sessions"]) == 2
+
+
+@pytest.mark.parametrize("config", [{1, 2}, float("nan"), b"1", [float("inf")]])
+def test_an_identity_that_json_cannot_hold_is_refused(chats: Path, out: Path, config: object) -> None:
+    with pytest.raises(InputError) as caught:
+        evaluated(says(answer(), config=config), chats, out)
+    assert str(caught.value).startswith("identity() of 手写 模型 is not JSON: ")
+    assert not out.exists()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import handmade
+import official
 import pytest
 from handmade import Scripted, answer, evaluated, lines, says
 
@@ -73,6 +74,12 @@ def test_a_request_is_found_by_id_or_by_its_place(chats: Path, out: Path) -> Non
     with pytest.raises(InputError, match="no request '露营:7'") as caught:
         find_prediction(path, "露营:7")
     assert "露营:0" in str(caught.value)
+
+
+def test_an_id_that_is_a_number_is_no_place(tmp_path: Path) -> None:
+    named = [official.line("user1: 你好", dialogue_id=name) for name in ("2", "1", "0")]
+    path = official.write(tmp_path / "预测.jsonl", *named)
+    assert [find_prediction(path, name) for name in ("0", "1", "2")] == named[::-1]
 
 
 def test_files_of_others_are_shown_too(golden: Path) -> None:

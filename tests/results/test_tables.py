@@ -191,3 +191,32 @@ def test_the_table_is_of_what_the_runs_say(chats: Path, out: Path) -> None:
     run = evaluated(says(answer([2, 3, 4], [0])), chats, out)
     stored = json.loads((run.path / "scores.json").read_text())
     assert build_table([run]).rows[0].scores == {"聊天": stored["strict"]}
+
+
+def test_the_same_run_in_two_places_is_two_rows(chats: Path, tmp_path: Path) -> None:
+    other = handmade.write_chats(tmp_path / "别的", handmade.chat("别的"))
+    other = other.rename(other.with_name("别的.json"))
+    places = [tmp_path / "甲", tmp_path / "乙"]
+    for number, place in enumerate(places):
+        for task in (chats, other):
+            evaluated(says(answer([2 + number])), task, place)
+    table = build_table(find_runs(places))
+    assert names(table) == ["手写 模型", "手写 模型 (2)"]
+    assert [set(row.scores) for row in table.rows] == [{"别的", "聊天"}] * 2
+
+
+def test_a_run_made_twice_shares_no_row_with_another_set_up(chats: Path, tmp_path: Path) -> None:
+    other = handmade.write_chats(tmp_path / "别的", handmade.chat("别的"))
+    other = other.rename(other.with_name("别的.json"))
+    runs = [evaluated(says(answer([2]), config=1), chats, tmp_path / place) for place in "甲乙"]
+    runs.append(evaluated(says(answer([2]), config=2), other, tmp_path / "甲"))
+    table = build_table(runs)
+    assert [list(row.scores) for row in table.rows] == [["聊天"], ["聊天"], ["别的"]]
+    assert len(set(names(table))) == 3
+
+
+def test_a_model_of_ones_own_that_sees_gold_is_a_reference(chats: Path, out: Path) -> None:
+    run = evaluated(says(answer(), sees_gold=True), chats, out)
+    assert run.record()["model"]["trained"] == "reference"
+    [row] = build_table([run]).rows
+    assert (row.trained, row.kind) == ("reference", "reference")

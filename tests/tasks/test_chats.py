@@ -171,3 +171,13 @@ def test_a_file_of_something_else(value: Any, problem: str, tmp_path: Path) -> N
     with pytest.raises(InputError) as caught:
         read_dialogue(path, "周末")
     assert str(caught.value) == f"{path}:1 (record 0): {problem}"
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, ""), (7, "7"), ("甲", "甲")])
+def test_a_chats_id_is_text(given: object, expected: str) -> None:
+    parsed = parse_chat(chat("你好", dialogue_id=given), TEMPLATE)
+    assert (parsed.problems, parsed.requests[0].dialogue.id) == ([], expected)
+
+
+def test_a_chats_id_of_another_kind_is_a_problem() -> None:
+    assert problems(chat("你好", dialogue_id=["甲"])) == ["dialogue_id is neither text nor a number"]

@@ -6,6 +6,7 @@ import zlib
 from pathlib import Path
 
 import PIL.Image
+import PIL.ImageOps
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -78,6 +79,19 @@ def test_a_link_within_the_folder_is_fine(folder: ImageFolder) -> None:
     assert folder.resolve("link.png").name == "猫.png"
 
 
+def test_a_path_may_lie_in_any_of_the_folders(folder: ImageFolder, tmp_path: Path) -> None:
+    (tmp_path / "first").mkdir()
+    cat = folder.folders[0] / "图/猫.png"
+    both = ImageFolder((tmp_path / "first", folder.folders[0]))
+    assert both.resolve(str(cat)) == cat.resolve()
+    assert "lies outside" in refusal(both, str(tmp_path / "secret.png"))
+
+
+def test_the_folder_itself_may_be_a_link(folder: ImageFolder, tmp_path: Path) -> None:
+    (tmp_path / "linked").symlink_to(folder.folders[0])
+    assert ImageFolder((tmp_path / "linked",)).resolve("图/猫.png").name == "猫.png"
+
+
 @pytest.mark.parametrize("path", ["没有.png", "图", "", "a\0b", "x" * 300, "../没有.png"])
 def test_no_such_picture(path: str, folder: ImageFolder) -> None:
     shown = f"{path[:200]}…" if len(path) > 200 else path
@@ -113,6 +127,19 @@ def test_pictures_are_turned_upright(tmp_path: Path) -> None:
     opened = open_image(tmp_path / "a.png")
     assert opened.size == (1, 2)
     assert [opened.getpixel((0, y)) for y in (0, 1)] == [(255, 0, 0), (0, 0, 0)]
+
+
+@pytest.mark.parametrize("orientation", range(10))
+def test_every_orientation_is_turned_as_pillow_turns_it(orientation: int, tmp_path: Path) -> None:
+    made = picture(size=(3, 2))
+    made.putdata([(value, 0, 0) for value in range(6)])
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    made.save(tmp_path / "a.png", exif=exif)
+    with PIL.Image.open(tmp_path / "a.png") as image:
+        expected = PIL.ImageOps.exif_transpose(image)
+    opened = open_image(tmp_path / "a.png")
+    assert (opened.size, opened.tobytes()) == (expected.size, expected.tobytes())
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -197,3 +224,21 @@ def test_a_faulty_texture_is_no_crash(tmp_path: Path) -> None:
 def test_a_picture_with_a_transparent_palette_is_read_quietly(tmp_path: Path) -> None:
     picture("P").save(tmp_path / "a.png", transparency=b"\x10\x20\x30\x40")
     assert open_image(tmp_path / "a.png").mode == "RGB"
+
+
+@pytest.mark.parametrize(("mode", "name"), [("I;16", "灰.png"), ("I;16B", "灰.tiff")])
+def test_a_grey_picture_of_16_bits_keeps_its_levels(mode: str, name: str, tmp_path: Path) -> None:
+    order = ">" if mode.endswith("B") else "<"
+    ramp = struct.pack(f"{order}256H", *(level * 257 for level in range(256)))  # 0 … 65535
+    PIL.Image.frombytes(mode, (256, 1), ramp).save(tmp_path / name)
+    opened = open_image(tmp_path / name)
+    assert [opened.getpixel((x, 0)) for x in range(256)] == [(x, x, x) for x in range(256)]
+
+
+@pytest.mark.parametrize("mode", ["F", "I"])
+def test_levels_whose_range_nobody_knows_are_refused(mode: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.tiff"
+    picture(mode).save(path)
+    assert unreadable(path) == (
+        f"image {path}: more than 16 bits a pixel, whose range nobody knows; save it with 8 bits"
+    )

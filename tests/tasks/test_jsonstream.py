@@ -109,3 +109,19 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         tracemalloc.stop()
     assert read == count
     assert peak < 15 << 20
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps({"a": {"b": [{"c": 1}]}, "d": [{}, {"e": "猫"}]}, indent=2),
+        '{\n"a":\n{"b": 1},\n"d": [\n{"e": 2},\n{"f": 3}\n]\n}\n',
+        '\n{\n  "a": [\n    {"b": 1},\n    {"c": 2}\n  ]\n}',
+        '{"a": [\n{"b": 1},\n{"c": 2}\n]}',
+        '{"a":\n{"b": 1}\n}',
+    ],
+)
+def test_one_object_over_several_lines_is_one_value(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(text, encoding="utf-8")
+    assert values(path) == [json.loads(text)]

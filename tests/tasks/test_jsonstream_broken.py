@@ -84,6 +84,24 @@ def test_a_broken_line_of_json_lines_costs_that_line(
     assert found.startswith(problem)
 
 
+@pytest.mark.parametrize("broken", [b'{"a": ', b'{"a": "\xff"}', b"hello", b"}", b'"'])
+def test_a_broken_first_line_of_json_lines_costs_that_line(broken: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"\n".join([broken, A, B]))
+    values, [(where, _)] = scan(path)
+    assert values == [{"a": 1}, {"b": "猫"}]
+    assert where == ":1 (record 0)"
+
+
+@pytest.mark.parametrize("blank", [b"\n", b"  \n", b"\r\n"])
+def test_a_blank_first_line_of_json_lines_costs_nothing(blank: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(blank + b"\n".join([A, b"{", B]))
+    values, problems = scan(path)
+    assert values == [{"a": 1}, {"b": "猫"}]
+    assert [where for where, _ in problems] == [":3 (record 1)"]
+
+
 def test_utf16_json_lines_are_named_first_of_all(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes('{"a": "猫"}\n{"b": 2}\n'.encode("utf-16"))

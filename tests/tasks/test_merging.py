@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from handmade import chat, write_chats
 from official import PICTURE, answer, content, line, record, write
 
 from f2rcli.tasks.datasets import load_task
@@ -185,3 +186,29 @@ def test_slices_are_read_from_an_array_too(golden: Path, tmp_path: Path) -> None
 )
 def test_a_slice_is_known_by_its_name(name: str, expected: bool) -> None:
     assert is_slice(name) == expected
+
+
+SAID = [
+    "第一行\n第二行",
+    "两个  空格",
+    "打了 <|utt_id_start|>9<|utt_id_end|> 和 <image>",
+    " 前后有空\t",
+    "a: b",
+]
+
+
+@pytest.mark.parametrize(
+    "speaker", ["小林", "user 1", "小\n林", "", "老板: 小林", "老板：小林", "小<林", "<|utt_id_start|>9"]
+)
+def test_whatever_a_raw_chat_says_its_slices_merge_to_the_gold(speaker: str, tmp_path: Path) -> None:
+    written = chat(turns=9, queries={"小猫": [1, 4, 7]}, pictures=(3, 7))
+    for number, turn in enumerate(written["dialogue"]):
+        turn["speaker"] = speaker
+        if isinstance(turn["utterance"], str):
+            turn["utterance"] = SAID[number % len(SAID)]
+    task = load_task(str(write_chats(tmp_path / "原", written)))
+    slices = [record_of(part.request) for asked in task.requests() for part in slice_request(asked, 2)]
+    assert len(slices) == 5
+    answered = [{"response": made["solution"], "labels": made["solution"]} | made for made in slices]
+    [made] = merge_predictions(write(tmp_path / "片.jsonl", *answered), task)
+    assert made["response"] == made["labels"] == answer([1, 4, 7], [1])

@@ -69,6 +69,32 @@ def test_a_prompt_needs_its_places(text: str, tmp_path: Path) -> None:
     assert str(caught.value) == f"{path}: a prompt needs {{query}} and, exactly once, {{dialogue}}"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{query}，例：<|utt_id_start|>7<|utt_id_end|> 小林: 好\n{dialogue}",
+        "例 <|utt_id_start|>7<|utt_id_end|>\n<|query_start|>{query}<|query_end|>\n{dialogue}",
+        "<|query_start|>{query}<|query_end|>，如 <|utt_id_start|>7<|utt_id_end|>\n{dialogue}",
+        "{query}\n{dialogue}\n<|utt_id_start|>7<|utt_id_end|> 小林: 好",
+        "{query}\n{dialogue}\n如 <|img_id_start|>1<|img_id_end|><image>",
+    ],
+)
+def test_a_prompt_with_a_numbered_example_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "p.txt"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        PromptTemplate.load(str(path))
+    line = str(caught.value)
+    assert line.startswith(f"{path}: the prompt itself has an utterance's or image's tag in it; ")
+    assert "\n" not in line
+
+
+def test_a_prompt_may_show_the_form_of_the_answer(tmp_path: Path) -> None:
+    path = tmp_path / "p.txt"
+    path.write_text("{query}，答 <|utt_ids_start|>[1, 2]<|utt_ids_end|>\n{dialogue}", encoding="utf-8")
+    assert len(PromptTemplate.load(str(path)).render("小猫", CHAT).turns) == 2
+
+
 def test_a_prompt_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         PromptTemplate.load(f"{tmp_path}/fr")
@@ -102,6 +128,16 @@ def test_the_prompt_of_a_record_gives_the_record_back(golden: Path) -> None:
         assert render_content(applied.prompt) == render_content(request.prompt)
         assert applied.prompt.system == request.prompt.system
         assert (applied.gold, applied.dialogue) == (request.gold, request.dialogue)
+
+
+@pytest.mark.parametrize("gap", ["", " "])
+@pytest.mark.parametrize("first", ["你好", "🖼"])
+def test_the_gap_before_pictures_is_as_recorded(gap: str, first: str, tmp_path: Path) -> None:
+    made = record(f"user1: {first}", f"user2: 看{gap}🖼", "user1: 🖼", f"user2: 可爱{gap}🖼🖼")
+    template = PromptTemplate.from_record(write(tmp_path / "a.jsonl", made))
+    [asked] = parse_record(made).requests
+    assert render_content(template.apply(asked).prompt) == made["messages"][0]["content"]
+    assert f"看{gap}<|img_id_start|>0" in render_content(template.render("小猫", CHAT))
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,31 @@ def test_the_system_message_is_kept() -> None:
     assert only(made).prompt.system == "你负责检索。"
 
 
+def test_a_system_message_without_text_is_none() -> None:
+    made = record(*TURNS)
+    made["messages"].insert(0, {"role": "system", "content": None})
+    assert only(made).prompt.system is None
+    made["messages"][0]["content"] = ["你负责检索。"]
+    assert parse_record(made).problems == ["the system message's content is not text"]
+
+
+def test_a_second_user_message_is_a_problem() -> None:
+    made = record(*TURNS)
+    made["messages"].append({"role": "user", "content": "还有吗？"})
+    assert parse_record(made).problems == ["2 user messages; a record has one"]
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, ""), (7, "7"), (0, "0"), ("", "")])
+def test_a_dialogues_id_is_text(given: object, expected: str) -> None:
+    assert only(record(*TURNS, dialogue_id=given)).dialogue.id == expected
+
+
+@pytest.mark.parametrize("given", [["对话"], {"id": 1}, True, 1.5])
+def test_an_id_of_another_kind_is_a_problem(given: object) -> None:
+    made = record(*TURNS, dialogue_id=given)
+    assert parse_record(made).problems == ["dialogue_id is neither text nor a number"]
+
+
 def test_images_may_be_objects_with_a_path() -> None:
     images = [{"bytes": None, "path": "a.jpg"}, "b.jpg"]
     assert [image.path for image in only(record(*TURNS, images=images)).dialogue.images] == [
@@ -90,6 +115,13 @@ def test_gold_that_the_dialogue_lacks_is_a_warning() -> None:
     parsed = parse_record(record(*TURNS, gold=answer([1, 8, 7], [0, 5])))
     assert parsed.problems == []
     assert parsed.warnings == ["the gold answer has ids that the dialogue lacks: [7, 8, 'image 5']"]
+
+
+@pytest.mark.parametrize("twice", [answer([1, 1], [0]), answer([1], [0, 0])])
+def test_gold_with_an_id_twice_is_a_warning(twice: str) -> None:
+    parsed = parse_record(record(*TURNS, gold=None) | {"solution": twice})
+    assert (parsed.problems, parsed.warnings) == ([], ["solution has an id twice"])
+    assert parsed.requests[0].gold == GOLD
 
 
 @pytest.mark.parametrize(

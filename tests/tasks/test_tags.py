@@ -155,6 +155,11 @@ def test_a_picture_out_of_turn_is_text_with_a_warning(typed: int) -> None:
     ]
 
 
+def test_a_picture_that_was_there_before_is_a_problem() -> None:
+    parsed = parse_content(content("user1: 看 🖼", f"user2: {image_tag(0)}<image> 看"))
+    assert parsed.problems == ["utterance 1: image tag 0 is not the next one (1), and was there before"]
+
+
 def test_a_typed_utterance_tag_inside_a_line_is_text() -> None:
     message = content("user1: 他写 <|utt_id_start|>9<|utt_id_end|> 了", "user2: 嗯")
     assert [u.id for u in parse_content(message).utterances] == [0, 1]

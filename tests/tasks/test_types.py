@@ -96,4 +96,10 @@ def test_a_retriever_does_not_see_the_gold() -> None:
 
 
 def test_prompt_parts_come_in_reading_order() -> None:
-    assert list(PROMPT.parts()) == ["头", "看 ", 0, 1, "\n", "可爱\n", 2, "\n", "尾"]
+    assert list(PROMPT.parts()) == ["头看 ", 0, "", 1, "\n可爱\n", 2, "\n尾"]
+    assert list(Prompt(None, "头", ()).parts()) == ["头"]
+
+
+def test_a_prompt_is_the_same_however_its_text_is_cut() -> None:
+    cut = Prompt("系统", "头看", ((" ", 0, 1), ("\n可", "爱\n", 2), ("\n",)), "尾")
+    assert replace(REQUEST, prompt=cut).prompt_digest == REQUEST.prompt_digest

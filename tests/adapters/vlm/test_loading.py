@@ -157,3 +157,42 @@ def test_max_pixels_limits_an_image(spoilt: Path, load_vlm: LoadVLM, tmp_path: P
     # A visual token is 28 × 28 pixels: (560 / 28)² = 400 and (112 / 28)² = 16.
     assert tokens == {None: 400, 112 * 112: 16, 10_000_000: 400}
     assert load_vlm(spoilt, max_pixels=112 * 112).identity()["image_size"]["longest_edge"] == 112 * 112
+
+
+def set_generation(folder: Path, **values: object) -> None:
+    file = folder / "generation_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
+
+
+@pytest.mark.parametrize("ends", ["<|im_end|>", ["<|im_end|>"], [1, "2"], 1.5, {"id": 1}])
+def test_end_tokens_that_are_no_numbers_are_refused(
+    spoilt: Path, load_vlm: LoadVLM, ends: object
+) -> None:
+    set_generation(spoilt, eos_token_id=ends)
+    assert refused(load_vlm, spoilt).startswith(f"{spoilt}: generation_config.json cannot be used: ")
+
+
+@pytest.mark.parametrize("content", ["[]", '[{"do_sample": true}]', "3", '"text"', "null"])
+def test_a_generation_config_that_is_no_object_is_refused(
+    spoilt: Path, load_vlm: LoadVLM, content: str
+) -> None:
+    (spoilt / "generation_config.json").write_text(content)
+    assert refused(load_vlm, spoilt).startswith(str(spoilt))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"return_dict_in_generate": True},
+        {"return_dict_in_generate": True, "output_scores": True},
+        {"stop_strings": ["。"]},
+        {"num_return_sequences": 3},
+    ],
+)
+def test_what_a_checkpoint_says_of_the_output_does_no_harm(
+    spoilt: Path, load_vlm: LoadVLM, values: dict[str, object]
+) -> None:
+    one = request("你好", "再见")
+    before = text_of(load_vlm(spoilt, max_new_tokens=8), one)
+    set_generation(spoilt, **values)
+    assert text_of(load_vlm(spoilt, max_new_tokens=8), one) == before

@@ -1,0 +1,67 @@
+"""f2r eval: what it notes on standard error, and rows of one's own beside their code."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import handmade
+import pytest
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def calibrated(f2r: Run, chats: Path) -> Path:
+    """A registry file with the row 自己的, whose cut-off was chosen on the chats."""
+    assert f2r("calibrate", "-t", chats, "--name", "自己的", "-o", "行.toml").code == 0
+    return Path("行.toml")
+
+
+def test_a_record_that_is_odd_is_noted(f2r: Run, chats: Path) -> None:
+    written = json.loads(chats.read_text(encoding="utf-8"))
+    for gold in written[0]["gt_turns"][:2]:
+        gold.append(99)
+    chats.write_text(json.dumps(written), encoding="utf-8")
+    command = ("eval", "-m", "nothing", "-t", chats)
+    ended = f2r(*command)
+    assert ended.code == 0
+    [note] = [line for line in ended.err.splitlines() if "oddities" in line]
+    assert note.startswith(f"聊天: 2 oddities, such as {chats}:1 (record 0): ")
+    assert "[99]" in note
+    assert note.endswith("`f2r data check` lists them")
+    assert "oddities" not in ended.out
+    assert f2r(*command, "--quiet").err == ""
+
+
+def test_a_sound_file_needs_no_note(f2r: Run, chats: Path) -> None:
+    assert "oddities" not in f2r("eval", "-m", "nothing", "-t", chats).err
+
+
+def test_a_cut_off_chosen_on_the_very_file_is_noted(
+    f2r: Run, chats: Path, calibrated: Path, tmp_path: Path
+) -> None:
+    other = handmade.write_chats(tmp_path / "别的", handmade.chat("别的"))
+    Path("抄本.json").write_bytes(chats.read_bytes())
+    (chats.parent / "图片").rename("图片")
+    command = ("eval", "-m", "自己的", "bm25", "--registry", calibrated, "-t")
+    for path, noted in ((chats, True), (Path("抄本.json"), True), (other, False)):
+        ended = f2r(*command, path)
+        assert ended.code == 0
+        notes = [line for line in ended.err.splitlines() if "chosen on" in line]
+        assert notes == [f"自己的: its cut-off was chosen on {path} itself"] * noted
+
+
+@pytest.mark.parametrize("folder", ["子", "."])
+def test_a_row_names_its_code_from_where_it_is(
+    f2r: Run, chats: Path, model: Callable[[str], str], folder: str
+) -> None:
+    code = Path(model("yield found(request, Fragment())").rpartition(":")[0])
+    Path(folder).mkdir(exist_ok=True)
+    code.rename(Path(folder) / "mine.py")
+    registry = Path(folder) / "rows.toml"
+    registry.write_text('[mine]\nkind = "python"\nfile = "mine.py"\nclass = "Own"\n')
+    ended = f2r("eval", "-m", "mine", "-t", chats, "--registry", registry, "--quiet")
+    assert (ended.code, ended.err) == (0, "")
+    said = f2r("retrieve", "-m", "mine", chats, "帐篷", "--registry", registry)
+    assert (said.code, said.err) == (0, "")
