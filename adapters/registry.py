@@ -25,6 +25,7 @@ SIZES: Rule = (
     "a table of texts",
     lambda value: isinstance(value, dict) and all(isinstance(v, str) for v in value.values()),
 )
+OWN_MODULE = "f2r_model_"  # what the modules of users' own classes are called
 SHARED: dict[str, Rule] = {"trained": TEXT, "about": TEXT, "size": TEXT, "sizes": SIZES}
 KINDS: dict[str, dict[str, Rule]] = {  # kind → the settings that its rows may have
     "random": {"share": SHARE},
@@ -183,7 +184,7 @@ def _python(row: ModelRow, settings: Settings) -> Retriever:
     file, name = Path(row.settings["file"]), row.settings["class"]
     if not file.is_file():
         raise InputError("no such file", where=str(file))
-    spec = importlib.util.spec_from_file_location(f"f2r_model_{file.stem}", file)
+    spec = importlib.util.spec_from_file_location(OWN_MODULE + file.stem, file)
     if spec is None or spec.loader is None:
         raise InputError("not a Python file", where=str(file))
     module = importlib.util.module_from_spec(spec)

@@ -65,15 +65,14 @@ def stats(task: str, data_root: Path | None) -> None:
 @click.option("--turns", type=click.IntRange(min=1), default=100, show_default=True, help="At most.")
 def slice_(task: str, out: Path, data_root: Path | None, turns: int) -> None:
     """Cut dialogues of more than --turns turns into slices, as official records (JSON Lines)."""
-    from f2rcli.results.runs import replacing
+    from f2rcli.results.writing import replacing
     from f2rcli.tasks.datasets import load_task
     from f2rcli.tasks.records import record_of
     from f2rcli.tasks.slicing import slice_request
 
     requests = written = 0
     loaded = load_task(task, data_root)
-    if out.resolve() == loaded.path.resolve():
-        raise click.UsageError("--out is the file itself")
+    _keep(out, loaded.path)
     with replacing(out) as file:
         for request in loaded.requests():
             requests += 1
@@ -90,13 +89,21 @@ def slice_(task: str, out: Path, data_root: Path | None, turns: int) -> None:
 @DATA_ROOT
 def merge(slices: Path, original: str, out: Path, data_root: Path | None) -> None:
     """Merge the predictions for SLICES into predictions for the ORIGINAL records."""
-    from f2rcli.results.runs import replacing
+    from f2rcli.results.writing import replacing
     from f2rcli.tasks.datasets import load_task
     from f2rcli.tasks.merging import merge_predictions
 
     written = 0
+    loaded = load_task(original, data_root)
+    _keep(out, loaded.path, slices)
     with replacing(out) as file:
-        for line in merge_predictions(slices, load_task(original, data_root)):
+        for line in merge_predictions(slices, loaded):
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
             written += 1
     click.echo(f"{out}: {written} predictions")
+
+
+def _keep(out: Path, *read: Path) -> None:
+    """Raises a usage error if the output would replace what it is made from."""
+    if out.resolve() in [path.resolve() for path in read]:
+        raise click.UsageError("--out is the file itself")

@@ -32,8 +32,10 @@ def command(
     For a run folder, its predictions.jsonl and scores.json are made again from its answers.
     """
     from f2rcli.results.render import console, print_scores
-    from f2rcli.results.runs import write_json
+    from f2rcli.results.writing import write_json
 
+    if json_to and Path(json_to).resolve() in [file.resolve() for file in files]:
+        raise click.UsageError("--json is a file that is to be scored")
     results = {str(file): _score(file, protocol, average) for file in files}
     written: Any = results if len(results) > 1 else next(iter(results.values()))
     if json_to == "-":

@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from f2rcli.results.runs import PREDICTIONS, SCORES, RunFolder, replacing, write_json
+from f2rcli.results.runs import PREDICTIONS, SCORES, RunFolder
+from f2rcli.results.writing import replacing, write_json
 from f2rcli.tasks.predictions import Answer, parse_prediction, prediction_line, read_predictions
 from f2rcli.tasks.scoring import PROTOCOLS, Scorer, score
 from f2rcli.tasks.slicing import Slice, merged_line, slice_request

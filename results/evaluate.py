@@ -1,12 +1,14 @@
 """One model on one task: ask what is unanswered, keep every answer, derive the scores."""
 
 import json
-from collections.abc import Callable
+import sys
+import traceback
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from f2rcli.adapters.registry import ModelRow
+from f2rcli.adapters.registry import OWN_MODULE, ModelRow
 from f2rcli.adapters.retriever import Retriever
 from f2rcli.results.derive import derive, rescore
 from f2rcli.results.provenance import software
@@ -72,7 +74,7 @@ def _ask(run: RunFolder, retriever: Retriever, requests: list[Request], on_progr
     done = len(units) - len(pending)
     on_progress(done, len(units))
     with run.appending() as answers:
-        for retrieval in retriever.retrieve(asked):
+        for retrieval in _located(retriever, asked):
             if flaw := flaw_of(retrieval, pending):
                 raise InputError(f"{type(retriever).__name__} yielded {flaw}")
             del pending[retrieval.request]
@@ -84,6 +86,26 @@ def _ask(run: RunFolder, retriever: Retriever, requests: list[Request], on_progr
             on_progress(done, len(units))
         for unit in pending:
             answers.append(Retrieval(unit, failure=Failure("error", "the model gave no answer")))
+
+
+def _located(retriever: Retriever, asked: list[Request]) -> Iterator[Any]:
+    """What the retriever yields; an exception in a class of the user's own says where it came from."""
+    try:
+        yield from retriever.retrieve(asked)
+    except Exception as error:
+        name = type(retriever).__module__
+        frames = [
+            frame
+            for frame in traceback.extract_tb(error.__traceback__)
+            if frame.filename == getattr(sys.modules.get(name), "__file__", None)
+        ]
+        if isinstance(error, InputError) or not name.startswith(OWN_MODULE) or not frames:
+            raise
+        raise InputError(
+            f"{type(error).__name__}: {error}",
+            where=f"{frames[-1].filename}:{frames[-1].lineno}",
+            fix="the answers before it are kept",
+        ) from error
 
 
 def _as_json(identity: dict[str, Any], name: str) -> dict[str, Any]:

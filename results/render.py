@@ -47,15 +47,15 @@ def print_table(table: Table, parts: Iterable[str], to: Console) -> None:
 
 def _print_part(table: Table, part: str, tasks: list[str], to: Console) -> None:
     drawn = _grid(to)
-    drawn.add_column(f"{part}, %")
-    drawn.add_column("trained")
+    drawn.add_column(f"{part}, %", overflow="fold")
+    drawn.add_column("trained", overflow="fold")
     failing = {task for task in tasks for row in table.rows if _remarks(row.scores.get(task))}
     for task in tasks:
         for number, metric in enumerate(NAMES):
             head = task if number == 0 else ""
             drawn.add_column(f"{head}\n{HEADERS[metric]}", justify="right", no_wrap=True)
         if task in failing:
-            drawn.add_column("\nfailures")
+            drawn.add_column("\nfailures", overflow="fold")
     for row in table.rows:
         cells = [row.model, row.trained]
         for task in tasks:
@@ -66,7 +66,17 @@ def _print_part(table: Table, part: str, tasks: list[str], to: Console) -> None:
                 cells.append(", ".join(_remarks(scores, part)))
         if any(part in row.scores.get(task, {}) for task in tasks):
             drawn.add_row(*cells, style=STYLES.get(row.kind, ""))
-    to.print(drawn)
+    _draw(drawn, to)
+
+
+def _draw(drawn: rich.table.Table, to: Console) -> None:
+    """Rich fills every cell with spaces, which are only in the way in a file or a pipe."""
+    if to.is_terminal:
+        to.print(drawn)
+        return
+    with to.capture() as captured:
+        to.print(drawn)
+    to.print("\n".join(line.rstrip() for line in captured.get().splitlines()), soft_wrap=True)
 
 
 def _grid(to: Console) -> rich.table.Table:
@@ -81,7 +91,9 @@ def _remarks(scores: dict[str, Any] | None, part: str = "joint") -> list[str]:
     remarks = []
     if scores["coverage"] < 1:
         answered = scores["answered"][part]["f1"]
-        remarks.append(f"coverage {percent(scores['coverage'])} % (F1 of these {percent(answered)})")
+        remarks.append(
+            f"coverage {percent(scores['coverage'])} % (F1 of the answered {percent(answered)})"
+        )
     remarks += [f"{count} {kind}" for kind, count in scores["failures"].items() if count]
     if scores["out_of_range_ids"]:
         remarks.append(f"{scores['out_of_range_ids']} ids out of range")
@@ -101,7 +113,7 @@ def print_scores(results: dict[str, dict[str, Any]], to: Console) -> None:
     """Every part of every file's scores (the object of scores.json)."""
     drawn = _grid(to)
     for header in ("file", "%"):
-        drawn.add_column(header)
+        drawn.add_column(header, overflow="fold")
     for metric in NAMES:
         drawn.add_column(HEADERS[metric], justify="right")
     remarks = {name: ", ".join(_remarks(scores)) for name, scores in results.items()}
@@ -112,7 +124,7 @@ def print_scores(results: dict[str, dict[str, Any]], to: Console) -> None:
             head = name if part == "utterance" else ""
             values = [percent(scores[part][metric]) for metric in NAMES]
             drawn.add_row(head, part, *values, *([remarks[name]] if head and remarks[name] else []))
-    to.print(drawn)
+    _draw(drawn, to)
     for name, scores in results.items():
         how = f"{scores['protocol']} protocol, {scores['average']} average"
         to.print(f"{name}: {scores['samples']} samples, {how}", style="dim", soft_wrap=True)
@@ -122,7 +134,7 @@ def print_rows(headers: list[str], rows: Iterable[list[str]], to: Console) -> No
     """A plain listing."""
     drawn = _grid(to)
     for header in headers:
-        drawn.add_column(header)
+        drawn.add_column(header, overflow="fold")
     for row in rows:
         drawn.add_row(*row)
-    to.print(drawn)
+    _draw(drawn, to)

@@ -1,7 +1,6 @@
 """Run folders: one model on one task, every answer on disk as soon as it is there."""
 
 import contextlib
-import errno
 import json
 import os
 import re
@@ -13,6 +12,7 @@ from typing import Any, Self
 
 import filelock
 
+from f2rcli.results.writing import write_json
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.scoring import PROTOCOLS
 from f2rcli.tasks.types import FAILURE_KINDS, Failure, Retrieval, digest
@@ -26,40 +26,13 @@ RECORD, ANSWERS, PREDICTIONS, SCORES = (
 LOCK = ".lock"
 
 
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def slug(name: str) -> str:
     """A name as a folder's: letters of any script, digits, and a few safe signs."""
     return re.sub(r"[^\w.+-]+", "-", name).strip("-.")[-80:] or "unnamed"
-
-
-def write_json(path: Path, value: Any) -> None:
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    with replacing(path) as lines:
-        lines.write(text)
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Any]:
-    """Write a whole file or none: a reader sees the old content or the new."""
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
-    if not path.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "no such folder", str(path.parent))
-    fresh = path.with_name(path.name + ".new")
-    try:
-        with fresh.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 class RunFolder:
@@ -94,7 +67,7 @@ class RunFolder:
             raise InputError(
                 f"cannot be written: {error.strerror}",
                 where=str(self.path),
-                fix="give another --out",
+                fix="choose a folder that can be written",
             ) from None
         try:
             yield
@@ -119,7 +92,7 @@ class RunFolder:
 
     def begin(self, description: dict[str, Any], environment: dict[str, Any]) -> None:
         """Write run.json, or note in an existing one that another session goes on with it."""
-        session = {"started": now(), "finished": None, "environment": environment}
+        session = {"started": _now(), "finished": None, "environment": environment}
         if self.is_one(self.path):
             record = self._read()
             if record["identity"] != description["identity"]:
@@ -132,7 +105,7 @@ class RunFolder:
 
     def finish(self) -> None:
         record = self._read()
-        record["finished"] = record["sessions"][-1]["finished"] = now()
+        record["finished"] = record["sessions"][-1]["finished"] = _now()
         write_json(self.path / RECORD, record)
 
     def repair(self) -> None:
@@ -211,7 +184,7 @@ class Appender:
         self.file = file
 
     def append(self, attempt: Retrieval) -> None:
-        line = json.dumps({**asdict(attempt), "at": now()}, ensure_ascii=False)
+        line = json.dumps({**asdict(attempt), "at": _now()}, ensure_ascii=False)
         self.file.write(line.encode("utf-8", "backslashreplace") + b"\n")
         self.file.flush()
         os.fsync(self.file.fileno())
@@ -232,7 +205,7 @@ def flaw_of(attempt: Any, asked: Container[str]) -> str | None:
         return f"{attempt!r}, which is no Retrieval"
     name = f"an answer to {attempt.request!r}"
     if not isinstance(attempt.request, str) or attempt.request not in asked:
-        return f"{name}, which is not asked (any more)"
+        return f"{name}, which was not asked or is answered already"
     if attempt.text is not None and not isinstance(attempt.text, str):
         return f"{name} whose text is no text"
     failure = attempt.failure

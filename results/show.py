@@ -77,7 +77,8 @@ def show_prediction(line: dict[str, Any], protocol: Protocol, to: Console) -> No
     to.print(Text.assemble(("query  ", "bold"), str(query)), soft_wrap=True)
     for text in marked_lines(dialogue, verdict.gold, verdict.predicted):
         to.print(text, soft_wrap=True)
-    for text in _summary(verdict, prediction.response):
+    why = (ours or {}).get("failures") or {}
+    for text in _summary(verdict, prediction.response, why):
         to.print(text, soft_wrap=True)
 
 
@@ -97,7 +98,7 @@ def marked_lines(dialogue: Dialogue, gold: Fragment, retrieved: Fragment) -> Ite
             yield Text(f"{mark}      [image {image}] {paths.get(image, '?')}", style)
 
 
-def _summary(verdict: Verdict, response: str) -> Iterator[Text]:
+def _summary(verdict: Verdict, response: str, why: dict[str, str]) -> Iterator[Text]:
     legend = Text("       ")
     for mark, style, meaning in MARKS.values():
         if meaning:
@@ -109,7 +110,8 @@ def _summary(verdict: Verdict, response: str) -> Iterator[Text]:
         numbers = [len(getattr(side, name)) for side in (hit, missed, extra)]
         yield Text(f"{name}: {numbers[0]} found, {numbers[1]} missed, {numbers[2]} too many")
     if verdict.failures:
-        yield Text(f"failures: {', '.join(verdict.failures)}", "bold red")
+        told = (f"{kind} ({why[kind]})" if why.get(kind) else kind for kind in verdict.failures)
+        yield Text(f"failures: {', '.join(told)}", "bold red")
     if verdict.out_of_range.size:
         yield Text(f"ids out of range: {tags.render_answer(verdict.out_of_range)}", "red")
     yield Text.assemble(("answer ", "bold"), response or "(none)")

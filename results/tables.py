@@ -36,14 +36,17 @@ class Table:
 
 
 def find_runs(paths: Iterable[Path]) -> list[RunFolder]:
-    """The run folders among and below these paths. Raises InputError for a path without any."""
+    """The run folders among and below these paths, in the order in which they were started.
+
+    Raises InputError for a path without any.
+    """
     found: dict[Path, RunFolder] = {}
     for path in paths:
         records = sorted(path.rglob(RECORD)) if path.is_dir() else []
         if not records:
             raise InputError("no run folder here", where=str(path), fix="`f2r eval` makes them")
         found |= {record.parent: RunFolder(record.parent) for record in records}
-    return list(found.values())
+    return sorted(found.values(), key=lambda run: str(run.record().get("started")))
 
 
 def read_scores(run: RunFolder) -> dict[str, Any]:
@@ -78,11 +81,20 @@ def build_table(
     Runs of one task name that did not ask the same requests are different tasks, and runs of one
     model that were not set up alike are different rows: the later ones are numbered.
     """
-    read = [(run, run.record(), read_scores(run)) for run in runs]
+    table = Table({}, [], [])
+    read = []
+    for run in runs:
+        record = run.record()
+        try:
+            read.append((run, record, read_scores(run)))
+        except InputError as error:
+            if record["finished"] is not None:
+                raise
+            name, task = record["model"]["name"], record["task"]["name"]
+            table.notes.append(f"{name} on {task} is not shown: {error}")
     keys = _task_keys([record for _, record, _ in read])
     tasks = _labels(keys)
     models = _labels(setups := _setups([record for _, record, _ in read], keys))
-    table = Table({}, [], [])
     rows: dict[str, Row] = {}
     for key, setup, (run, record, scores) in zip(keys, setups, read, strict=True):
         task, model = tasks[key], models[setup]
@@ -101,7 +113,8 @@ def build_table(
     }
     if published and (added := _published_rows(table.tasks, whole)):
         table.rows += added
-        table.notes.append("† published in the F2RVLM paper, arXiv 2508.17714; not run here")
+        source = "the F2RVLM paper, arXiv 2508.17714"
+        table.notes.append(f"† published in {source}, on the authors' whole set; not run here")
     return table
 
 

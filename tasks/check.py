@@ -8,7 +8,7 @@ from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.formats import parse
 from f2rcli.tasks.images import ImageFolder, open_image
 from f2rcli.tasks.jsonstream import Entry, scan_values
-from f2rcli.tasks.parsed import Parsed
+from f2rcli.tasks.parsed import NO_QUERY, Parsed
 from f2rcli.tasks.predictions import parse_prediction
 from f2rcli.tasks.types import Fragment, Request, digest
 
@@ -49,7 +49,7 @@ class Checker:
             found = [(what, True) for what in parsed.problems]
             found += [(what, False) for what in parsed.warnings]
             if not parsed.problems and not parsed.requests:
-                found.append(("no query in it", True))
+                found.append((NO_QUERY, True))
             for request in parsed.requests:
                 self.requests += 1
                 found += self._check_request(request, entry)
@@ -60,7 +60,11 @@ class Checker:
 
     def _check_prediction(self, entry: Entry, parsed: Parsed) -> None:
         """A prediction line has to be scorable on top of being a record."""
-        if isinstance(entry.value, dict) and "response" in entry.value and not parsed.problems:
+        if (
+            isinstance(entry.value, dict)
+            and entry.value.keys() & {"response", "labels"}
+            and not parsed.problems
+        ):
             try:
                 parse_prediction(entry.value, "")
             except InputError as error:

@@ -13,6 +13,7 @@ from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.formats import parse
 from f2rcli.tasks.images import ImageFolder
 from f2rcli.tasks.jsonstream import read_values
+from f2rcli.tasks.parsed import NO_QUERY
 from f2rcli.tasks.prompts import PromptTemplate
 from f2rcli.tasks.scoring import Protocol
 from f2rcli.tasks.types import Dialogue, Request
@@ -86,7 +87,7 @@ class Task:
                 fix = f"`f2r data check {self.path}` lists every problem"
                 raise InputError(parsed.problems[0] + more, where=entry.where, fix=fix)
             if not parsed.requests:
-                raise InputError("no query in it", where=entry.where)
+                raise InputError(NO_QUERY, where=entry.where)
             if warnings is not None:
                 warnings += [f"{entry.where}: {what}" for what in parsed.warnings]
             for request in parsed.requests:
@@ -141,7 +142,9 @@ def load_tasks(
     """
     root = data_root or default_data_root()
     if not root.is_dir():
-        raise InputError("no such folder", where=str(root), fix="--data-root is where data lies")
+        raise InputError(
+            "no such folder", where=str(root), fix="--data-root or F2R_DATA must be where data lies"
+        )
     found = [_find(spec, root) for spec in specs]
     if missing := [row for row, path in found if row and path is None]:
         names = " and ".join(row.name for row in missing)
@@ -193,10 +196,12 @@ def _find(spec: str, root: Path) -> tuple[TaskRow | None, Path | None]:
     if row and not given:
         return row, row.find(root)
     path = Path(given if row else spec)
+    if not path.is_file() and (root / path).is_file():
+        path = root / path
     if not path.is_file():
         raise InputError(
             f"no task and no file of the name {str(path)!r}",
-            fix=f"tasks are {', '.join(rows)}; or give a file, or NAME=FILE",
+            fix=f"tasks are {', '.join(rows)}; or give a file, or a name with its file: wechat=FILE",
         )
     return row, path
 

@@ -65,13 +65,16 @@ def scan_values(path: Path) -> Iterator[Entry]:
 def _looks_like_lines(head: bytes) -> bool:
     """JSON Lines: the first line is an object by itself, or was meant to be one.
 
-    It was where all of the first lines begin like objects and one of them is complete: a broken first
-    line costs itself and not the file, and an object over several lines is none of that.
+    It was meant where one of the next lines is, and (if it begins like an object) they all begin like
+    objects: a broken first line costs itself and not the file, while an object over several lines
+    has lines that end it.
     """
     lines = [line for line in head.split(b"\n")[:20] if line.strip()]
-    if lines and _is_object(lines[0]):
-        return True
-    return all(line.startswith(b"{") for line in lines) and any(map(_is_object, lines))
+    if not lines or lines[0].lstrip().startswith(b"["):
+        return False
+    if lines[0].startswith(b"{") and not _is_object(lines[0]):
+        return all(line.startswith(b"{") for line in lines) and any(map(_is_object, lines))
+    return any(map(_is_object, lines))
 
 
 def _is_object(line: bytes) -> bool:
@@ -91,8 +94,15 @@ def _scan_lines(path: Path, file: BinaryIO) -> Iterator[Entry]:
         except UnicodeDecodeError as error:
             yield Entry(path, number, line, problem=_encoding_problem(raw[error.start]))
         except (ValueError, RecursionError) as error:
-            yield Entry(path, number, line, problem=f"not JSON ({error})")
+            yield Entry(path, number, line, problem=f"not JSON ({_what(error)})")
         number += 1
+
+
+def _what(error: Exception) -> str:
+    """A JSON error in words; its own place would be one within the line or the window."""
+    if isinstance(error, json.JSONDecodeError):
+        return error.msg.removesuffix(" starting at")
+    return str(error)
 
 
 def _encoding_problem(byte: int) -> str:
@@ -176,7 +186,7 @@ def _scan_text(path: Path, file: BinaryIO) -> Iterator[Entry]:
         problem = _encoding_problem(error.object[error.start])
         yield Entry(path, number, text.line + pending, problem=problem)
     except json.JSONDecodeError as error:
-        problem = f"not JSON ({error.msg}); nothing after it can be read"
+        problem = f"not JSON ({_what(error)}); nothing after it can be read"
         yield Entry(path, number, text.line + error.lineno - 1, problem=problem)
     except (ValueError, RecursionError) as error:
         yield Entry(path, number, text.line, problem=f"not JSON ({error})")

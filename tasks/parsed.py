@@ -5,6 +5,8 @@ from typing import Any
 
 from f2rcli.tasks.types import Request
 
+NO_QUERY = "no query in it; `f2r retrieve` asks one all the same"
+
 
 @dataclass
 class Parsed:

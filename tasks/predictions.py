@@ -79,7 +79,8 @@ def parse_prediction(line: Any, default_id: str) -> Prediction:
     response = _text(line, "response", "the model's answer; a failed call is an empty string")
     gold, readable = parse_published(_text(line, "labels", "the gold answer"))
     if not readable:
-        raise InputError("labels is not an answer in the official form")
+        form = tags.render_answer(Fragment(frozenset([3, 4])))
+        raise InputError("labels is not an answer in the official form", fix=f"such as {form}")
     content = user_content(line)
     utterances, images = tags.dialogue_ids(content)
     universe = Fragment(frozenset(utterances), frozenset(range(images)))

@@ -19,6 +19,7 @@ QUERY = re.compile(r"<\|query_start\|>(.*?)<\|query_end\|>", re.DOTALL)
 UTTERANCE_ID = re.compile(r"<\|utt_id_start\|>([0-9]{1,18})<\|utt_id_end\|>")
 IMAGE_ID = re.compile(r"<\|img_id_start\|>([0-9]{1,18})<\|img_id_end\|>")
 _LINE_START = re.compile(rf"^[^\S\n]*{UTTERANCE_ID.pattern}", re.MULTILINE)
+_TORN = re.compile(r"^[^\S\n]*<\|utt_id_start\|>(?![0-9]{1,18}<\|utt_id_end\|>).*", re.MULTILINE)
 _PICTURE = re.compile(r"<\|img_id_start\|>(0|[1-9][0-9]{0,17})<\|img_id_end\|><image>")
 _SPEAKER = re.compile(r"[^:：\n<]{0,100}[:：]")
 _TYPED_TAG = re.compile(r"<(?=\|(?:query|utt_ids?|img_ids?)_(?:start|end)\|>|image>)")
@@ -105,6 +106,13 @@ def parse_content(content: str, system: str | None = None) -> Content:
         turns.append(turn)
     if not utterances:
         parsed.problems.append("no utterance tag (<|utt_id_start|>n<|utt_id_end|>)")
+    if torn := _TORN.search(content):
+        parsed.problems.append(f"a line begins with half an utterance tag: {torn[0].strip()[:60]}")
+    parsed.warnings += [
+        f"image tag {tag[1]} has no <image> behind it"
+        for tag in IMAGE_ID.finditer(content, first.start() if first else 0)
+        if not content.startswith(IMAGE_MARK, tag.end())
+    ]
     parsed.utterances = tuple(utterances)
     parsed.prompt = Prompt(system, parsed.prompt.head, tuple(turns))
     return parsed

@@ -103,7 +103,7 @@ def test_the_score_over_the_answered_stands_beside_the_coverage(chats: Path, out
     said = {**RIGHT, "露营:1": Failure("refused", "不行")}
     text = piped(build_table([evaluated(Scripted(lambda r: said[r.id]), chats, out)]), ALL_PARTS)
     rows = [line for line in text.splitlines() if line.startswith("手写 模型")]
-    assert all("coverage 66.67 % (F1 of these 100.00)" in row for row in rows)
+    assert all("coverage 66.67 % (F1 of the answered 100.00)" in row for row in rows)
     assert not any(row.split()[5] == "100.00" for row in rows)
 
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from f2rcli.results.runs import RunFolder, replacing, slug
+from f2rcli.results.runs import RunFolder, slug
+from f2rcli.results.writing import replacing
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.types import Failure, Retrieval
 
@@ -157,7 +158,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "文件" / "run")
     with pytest.raises(InputError, match="cannot be written") as caught, run.locked():
         pytest.fail("locked in a file")
-    assert "--out" in str(caught.value)
+    assert "choose a folder" in str(caught.value)
 
 
 def read(run: RunFolder) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def test_what_is_gold_retrieved_and_missed_is_marked(chats: Path, out: Path) -> 
 
 
 def test_failures_and_invented_ids_are_told(chats: Path, out: Path) -> None:
-    assert "failures: refused" in shown(prediction(chats, out / "1", Failure("refused", "不行")))
+    assert "failures: refused (不行)" in shown(prediction(chats, out / "1", Failure("refused", "不行")))
     text = shown(prediction(chats, out / "2", answer([2, 99])))
     assert f"ids out of range: {answer([99])}" in text
 

@@ -37,8 +37,8 @@ def test_one_row_a_model_and_one_column_a_task(chats: Path, out: Path, tmp_path:
     table = build_table(find_runs([out]))
     assert table.tasks == {"别的": "strict", "聊天": "strict"}
     assert [(row.model, row.trained, row.kind) for row in table.rows] == [
+        ("手写 模型", "own", "run"),  # started first
         ("参照", "reference", "reference"),
-        ("手写 模型", "own", "run"),
     ]
     assert [set(row.scores) for row in table.rows] == [{"别的", "聊天"}] * 2
 

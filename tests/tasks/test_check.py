@@ -12,6 +12,7 @@ from f2rcli.tasks.check import Checker, Finding
 from f2rcli.tasks.datasets import load_task
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.images import ImageFolder
+from f2rcli.tasks.parsed import NO_QUERY
 
 SOUND = record("user1: 你好🐱", f"user2: 看 {PICTURE}", gold=answer([1], [0]))
 CHAT: dict[str, Any] = {
@@ -56,7 +57,10 @@ def test_the_shipped_example_is_sound() -> None:
     [
         ([1], "not a JSON object"),
         ({"a": 1}, "neither messages (official record) nor dialogue (raw chat)"),
-        (CHAT | {"query_text": []} | {"gt_turns": []}, "no query in it"),
+        (
+            CHAT | {"query_text": []} | {"gt_turns": []},
+            NO_QUERY,
+        ),
         (record("user1: 你好", gold=None), "no gold answer, so nothing can be scored"),
         (
             record("user1: 你好", images=["图片/0.jpg"]),

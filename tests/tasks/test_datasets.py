@@ -18,6 +18,7 @@ from f2rcli.tasks.datasets import (
 )
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.formats import parse
+from f2rcli.tasks.parsed import NO_QUERY
 from f2rcli.tasks.prompts import PromptTemplate
 
 ONE = record("user1: 你好🐱", f"user2: 看 {PICTURE}", gold=answer([1], [0]))
@@ -83,7 +84,10 @@ def test_tasks_that_are_not_there_are_named_at_once(tmp_path: Path) -> None:
 
 def test_a_data_root_that_is_not_there(tmp_path: Path) -> None:
     root = tmp_path / "没有"
-    assert refusal("mldr", root) == f"{root}: no such folder; --data-root is where data lies"
+    assert (
+        refusal("mldr", root)
+        == f"{root}: no such folder; --data-root or F2R_DATA must be where data lies"
+    )
 
 
 def test_several_tasks_in_the_order_they_were_asked_for(tmp_path: Path) -> None:
@@ -121,7 +125,7 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
 def test_neither_a_task_nor_a_file(spec: str) -> None:
     assert refusal(spec) == (
         f"no task and no file of the name {spec.removeprefix('mldr=')!r}; "
-        f"tasks are {', '.join(task_rows())}; or give a file, or NAME=FILE"
+        f"tasks are {', '.join(task_rows())}; or give a file, or a name with its file: wechat=FILE"
     )
 
 
@@ -170,7 +174,10 @@ def test_a_template_replaces_every_prompt(tmp_path: Path) -> None:
             [TWO, record("user1: 你好", gold=None)],
             ":2 (record 1): no gold answer, so nothing can be scored; `f2r retrieve` asks without one",
         ),
-        ([{"dialogue": [{"utterance_idx": 0, "utterance": "嗯"}]}], ":1 (record 0): no query in it"),
+        (
+            [{"dialogue": [{"utterance_idx": 0, "utterance": "嗯"}]}],
+            f":1 (record 0): {NO_QUERY}",
+        ),
         ([[]], ": no records in it"),
     ],
 )
@@ -220,6 +227,7 @@ def test_pictures_that_lie_outside(tmp_path: Path) -> None:
 
 def test_the_example_ships_with_its_pictures(tmp_path: Path) -> None:
     task = load_task("example", tmp_path)
+    assert task.images.folders == (task.path.parent,)  # not those of the same name under a data root
     found = [task.with_images(request) for request in task.requests()]
     assert any(request.gold and not request.gold.size for request in found)
     assert {"en", "zh"} == {"zh" if "下面" in r.prompt.head else "en" for r in found}

@@ -34,7 +34,7 @@ def scan(path: Path) -> tuple[list[Any], list[tuple[str, str]]]:
             b"[" + A + b',\n{"b": "cut',
             1,
             ":2 (record 1)",
-            "not JSON (Unterminated string starting at)" + ENDS,
+            "not JSON (Unterminated string)" + ENDS,
         ),
         (b"[" + A + b",\n]", 1, ":2 (record 1)", f"not JSON (Expecting value){ENDS}"),
         (b"[," + A + b"]", 0, ":1 (record 0)", f"not JSON (Expecting value){ENDS}"),
@@ -65,9 +65,9 @@ def test_what_is_wrong_and_where(
 @pytest.mark.parametrize(
     ("broken", "problem"),
     [
-        (b'{"a": }', "not JSON (Expecting value: line 1 column 7 (char 6))"),
+        (b'{"a": }', "not JSON (Expecting value)"),
         (b'{"a": "\xff"}', "not UTF-8 (byte 0xff); save the file as UTF-8"),
-        (A + B, "not JSON (Extra data: line 1 column 9 (char 8))"),
+        (A + B, "not JSON (Extra data)"),
         (b'{"a": ' + b"1" * 5000 + b"}", "not JSON (Exceeds the limit (4300 digits)"),
         (b"[" * 100_000, "not JSON (maximum recursion depth exceeded"),
     ],
@@ -116,7 +116,7 @@ def test_reading_stops_at_the_first_problem_and_says_what_to_do(tmp_path: Path) 
     with pytest.raises(InputError) as caught:
         next(read)
     assert str(caught.value) == (
-        f"{path}:2 (record 1): not JSON (Expecting ',' delimiter: line 2 column 1 (char 6)); "
+        f"{path}:2 (record 1): not JSON (Expecting ',' delimiter); "
         f"`f2r data check {path}` lists every problem"
     )
 

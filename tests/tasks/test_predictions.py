@@ -62,6 +62,12 @@ def test_a_dialogue_without_pictures_has_no_largest_image() -> None:
     assert (found.largest_image, found.universe.images) == (None, frozenset())
 
 
+NO_ANSWER = (
+    "labels is not an answer in the official form; "
+    "such as <|utt_ids_start|>[3, 4]<|utt_ids_end|>;<|img_ids_start|>[]<|img_ids_end|>"
+)
+
+
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
@@ -104,8 +110,8 @@ def test_response_and_labels_must_be_there(key: str, meaning: str, tmp_path: Pat
     ("value", "problem"),
     [
         ([], "not a JSON object; a prediction is an object with response, labels"),
-        (line(*TURNS, labels="无"), "labels is not an answer in the official form"),
-        (line(*TURNS, labels=""), "labels is not an answer in the official form"),
+        (line(*TURNS, labels="无"), NO_ANSWER),
+        (line(*TURNS, labels=""), NO_ANSWER),
         (line(*TURNS, messages=[]), "no user message in messages"),
         (line(*TURNS, f2r={"slices": 3}), "f2r.slices is not what f2r writes"),
         (line(*TURNS, f2r={"slices": [{"response": ""}]}), "f2r.slices is not what f2r writes"),

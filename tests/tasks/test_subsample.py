@@ -30,6 +30,12 @@ def test_a_sample_depends_on_seed_and_content_alone(
     assert ids(chosen) == [i for i in ids(order) if i in ids(chosen)]
 
 
+def test_another_name_changes_nothing() -> None:
+    renamed = [replace(request, id=f"改名:{request.id}") for request in REQUESTS]
+    chosen = [request.dialogue for request in subsample(renamed, 5, seed=3)]
+    assert chosen == [request.dialogue for request in subsample(REQUESTS, 5, seed=3)]
+
+
 @pytest.mark.parametrize("limit", [None, 12, 99])
 def test_no_limit_takes_all(limit: int | None) -> None:
     assert subsample(REQUESTS, limit, 0) == REQUESTS
