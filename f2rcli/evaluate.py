@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from f2rcli import EXIT_UNANSWERED
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
     from f2rcli.results.runs import RunFolder
     from f2rcli.results.selection import Selection
 
-UNANSWERED = 3
 LISTS = ("--model", "-m", "--task", "-t")
 
 
@@ -109,7 +110,7 @@ def command(models: tuple[str, ...], tasks: tuple[str, ...], **options: Any) -> 
     if errors:
         line = f"f2r: {len(errors)} unanswered, such as {errors[0]}; the same command asks again"
         click.echo(line, err=True)
-    return UNANSWERED if errors else 0
+    return EXIT_UNANSWERED if errors else 0
 
 
 def _rows(models: tuple[str, ...], options: dict[str, Any]) -> "list[ModelRow]":

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-UNANSWERED = 3
+from f2rcli import EXIT_UNANSWERED
 
 
 @click.command("retrieve")
@@ -70,4 +70,4 @@ def command(
         click.echo(json.dumps(ids))
     elif found.fragment.size or not found.failures:
         show_fragment(chat, found.fragment, console())
-    return UNANSWERED if found.failures else 0
+    return EXIT_UNANSWERED if found.failures else 0

@@ -66,8 +66,10 @@ def _ask(run: RunFolder, retriever: Retriever, requests: list[Request], on_progr
         for request in requests
         for part in slice_request(request, retriever.max_turns)
     }
-    answered = run.attempts().keys() - run.errors().keys()
-    pending = {unit: request for unit, request in units.items() if unit not in answered}
+    attempts = run.attempts()
+    pending = {
+        unit: request for unit, request in units.items() if unit not in attempts or attempts[unit].failed
+    }
     if not pending:
         return
     asked = [request if retriever.sees_gold else request.without_gold() for request in pending.values()]

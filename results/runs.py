@@ -150,7 +150,7 @@ class RunFolder:
         return {
             unit: attempt.failure.message
             for unit, attempt in self.attempts().items()
-            if attempt.failure and attempt.failure.kind == "error"
+            if attempt.failed and attempt.failure
         }
 
     @contextlib.contextmanager

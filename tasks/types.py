@@ -173,3 +173,8 @@ class Retrieval:
     output_tokens: int | None = None
     seconds: float | None = None
     details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> bool:
+        """Whether no answer came, so that it is worth asking again."""
+        return self.failure is not None and self.failure.kind == "error"

@@ -17,6 +17,7 @@ CONTROL = [
     "<|image_pad|>",
     "<|video_pad|>",
 ]
+ROPE = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e4}
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
     "{% for part in message['content'] %}"
@@ -58,9 +59,7 @@ def qwen2_vl(folder: Path, seed: int = 0) -> Path:
         seed,
         transformers.Qwen2VLConfig,
         transformers.Qwen2VLForConditionalGeneration,
-        text={
-            "rope_parameters": {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e4}
-        },
+        text={"rope_parameters": ROPE},
         vision={"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 2, "mlp_ratio": 2},
     )
 
@@ -71,9 +70,7 @@ def qwen2_5_vl(folder: Path, seed: int = 0) -> Path:
         seed,
         transformers.Qwen2_5_VLConfig,
         transformers.Qwen2_5_VLForConditionalGeneration,
-        text={
-            "rope_parameters": {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e4}
-        },
+        text={"rope_parameters": ROPE},
         vision={
             "depth": 2,
             "hidden_size": 32,
@@ -94,7 +91,7 @@ def qwen3_vl(folder: Path, seed: int = 0) -> Path:
         transformers.Qwen3VLForConditionalGeneration,
         text={
             "head_dim": 16,
-            "rope_parameters": {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e4},
+            "rope_parameters": ROPE,
         },
         vision={
             "depth": 2,
