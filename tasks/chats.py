@@ -20,8 +20,7 @@ def parse_chat(chat: dict[str, Any], template: PromptTemplate) -> Parsed:
     parsed = Parsed()
     dialogue = parse_dialogue(chat, parsed)
     queries, golds = _queries(chat, parsed), chat.get("gt_turns")
-    several = isinstance(chat.get("query_text"), list)
-    turns_of = _turns_by_query(golds, len(queries), several, parsed)
+    turns_of = _turns_by_query(golds, len(queries), parsed)
     for query, turns in zip(queries, turns_of, strict=True):
         gold = _gold(turns, dialogue, parsed)
         text = query.strip()
@@ -110,12 +109,12 @@ def _queries(chat: dict[str, Any], parsed: Parsed) -> list[str]:
     return queries
 
 
-def _turns_by_query(golds: Any, queries: int, several: bool, parsed: Parsed) -> list[Any]:
+def _turns_by_query(golds: Any, queries: int, parsed: Parsed) -> list[Any]:
     """`gt_turns` split by query: `[3, 4]` for one query, `[[3, 4], …]` for one or several."""
-    if golds is None:
+    if golds is None or not queries:
         return [None] * queries
     nested = isinstance(golds, list) and any(isinstance(gold, list) for gold in golds)
-    by_query = golds if nested or (several and golds == []) else [golds]
+    by_query = golds if nested else [golds]
     if not isinstance(golds, list) or len(by_query) != queries:
         parsed.problems.append(f"gt_turns does not fit {queries} queries")
         return [None] * queries

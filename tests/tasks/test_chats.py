@@ -75,6 +75,7 @@ def test_tags_that_somebody_typed_are_text() -> None:
         ("小猫", [], [Fragment()]),
         ("小猫", [[]], [Fragment()]),
         ("小猫", None, [None]),
+        (["小猫"], [], [Fragment()]),
         (["小猫"], [0], [fragment({0}, set())]),
         (["小猫", "小狗"], [[0], [1, 2]], [fragment({0}, set()), fragment({1, 2}, {0})]),
         (["小猫", "小狗"], [[], []], [Fragment(), Fragment()]),

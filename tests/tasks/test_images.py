@@ -84,7 +84,7 @@ def test_a_path_may_lie_in_any_of_the_folders(folder: ImageFolder, tmp_path: Pat
     cat = folder.folders[0] / "图/猫.png"
     both = ImageFolder((tmp_path / "first", folder.folders[0]))
     assert both.resolve(str(cat)) == cat.resolve()
-    assert "lies outside" in refusal(both, str(tmp_path / "secret.png"))
+    assert f"lies outside {tmp_path}/first;" in refusal(both, str(tmp_path / "secret.png"))
 
 
 def test_the_folder_itself_may_be_a_link(folder: ImageFolder, tmp_path: Path) -> None:
