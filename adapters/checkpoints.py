@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from f2rcli.tasks.datasets import file_digest
 from f2rcli.tasks.errors import InputError
 
 WANTED = ("*.json", "*.safetensors", "*.txt", "*.jinja", "*.model")
@@ -67,9 +68,7 @@ def folder_digest(folder: Path) -> str:
     digest = hashlib.sha256()
     files = sorted({file for pattern in WANTED for file in folder.glob(pattern)})
     for file in files:
-        with file.open("rb") as opened:
-            content = hashlib.file_digest(opened, "sha256").hexdigest()
-        digest.update(f"{file.name} {content}\n".encode())
+        digest.update(f"{file.name} {file_digest(file)}\n".encode())
     return digest.hexdigest()
 
 

@@ -3,7 +3,6 @@
 Rows are data (models.toml, and a file of the user's); adapters are imported only when one is built.
 """
 
-import hashlib
 import importlib.util
 import inspect
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from f2rcli.adapters.retriever import Retriever
+from f2rcli.tasks.datasets import file_digest
 from f2rcli.tasks.errors import InputError
 
 Rule = tuple[str, Callable[[Any], bool]]
@@ -73,7 +73,7 @@ class ModelRow:
         """What of the row itself answers depend on; the rest is for its retriever to say."""
         if self.kind != "python":
             return {"kind": self.kind}
-        code = hashlib.sha256(Path(self.settings["file"]).read_bytes()).hexdigest()
+        code = file_digest(Path(self.settings["file"]))
         return {"kind": self.kind, "class": self.settings["class"], "file_digest": code}
 
 

@@ -175,7 +175,8 @@ def _run(
         selections = [selection.with_images() for selection in selections]
     runs = []
     for selection in selections:
-        if selection.file_digest() in str(row.settings.get("chosen_on")):
+        chosen_on = row.settings.get("chosen_on")
+        if chosen_on and selection.file_digest() in chosen_on:
             reporter.note(f"{row.name}: its cut-off was chosen on {selection.task.path} itself")
         with reporter.run(f"{row.name} on {selection.task.name}") as progress:
             runs.append(evaluate(row, retriever, selection, options["out"], progress))

@@ -1,37 +1,45 @@
 """From the answers of a run to its predictions and scores."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from f2rcli.results.runs import PREDICTIONS, SCORES, RunFolder
 from f2rcli.results.writing import replacing, write_json
-from f2rcli.tasks.predictions import Answer, parse_prediction, prediction_line, read_predictions
-from f2rcli.tasks.scoring import PROTOCOLS, Scorer, score
+from f2rcli.tasks.predictions import (
+    Answer,
+    Prediction,
+    parse_prediction,
+    prediction_line,
+    read_predictions,
+)
+from f2rcli.tasks.scoring import score
 from f2rcli.tasks.slicing import Slice, merged_line, slice_request
 from f2rcli.tasks.types import Request, Retrieval
 
 
-def derive(run: RunFolder, requests: Iterable[Request], max_turns: int | None) -> dict[str, Any]:
-    """Write predictions.jsonl (dataset order, slices merged) and scores.json; returns the scores."""
+def derive(run: RunFolder, requests: Iterable[Request], max_turns: int | None) -> None:
+    """Write predictions.jsonl (dataset order, slices merged) and scores.json."""
     attempts = run.attempts()
-    scorers = {protocol: Scorer(protocol) for protocol in PROTOCOLS}
     with replacing(run.path / PREDICTIONS) as file:
-        for request in requests:
-            line = _line(request, slice_request(request, max_turns), attempts)
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
-            prediction = parse_prediction(line, request.id)
-            for scorer in scorers.values():
-                scorer.add(prediction)
-    scores: dict[str, Any] = {protocol: scorer.result() for protocol, scorer in scorers.items()}
+
+        def written() -> Iterator[Prediction]:
+            for request in requests:
+                line = _line(request, slice_request(request, max_turns), attempts)
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                yield parse_prediction(line, request.id)
+
+        scores = _scores(written())
     write_json(run.path / SCORES, scores)
-    return scores
 
 
 def rescore(run: RunFolder) -> None:
     """Write scores.json from predictions.jsonl as it is."""
-    scorers = score(read_predictions(run.path / PREDICTIONS))
-    write_json(run.path / SCORES, {p: scorer.result() for p, scorer in scorers.items()})
+    write_json(run.path / SCORES, _scores(read_predictions(run.path / PREDICTIONS)))
+
+
+def _scores(predictions: Iterable[Prediction]) -> dict[str, Any]:
+    return {protocol: scorer.result() for protocol, scorer in score(predictions).items()}
 
 
 def _line(request: Request, slices: list[Slice], attempts: dict[str, Retrieval]) -> dict[str, Any]:

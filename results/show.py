@@ -11,7 +11,7 @@ from f2rcli.results.runs import PREDICTIONS, RunFolder
 from f2rcli.tasks import tags
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.jsonstream import Entry, read_values
-from f2rcli.tasks.predictions import parse_prediction, user_content
+from f2rcli.tasks.predictions import name_of, parse_prediction, user_content
 from f2rcli.tasks.scoring import JUDGES, Protocol, Verdict
 from f2rcli.tasks.types import Dialogue, Fragment, Image
 
@@ -37,7 +37,8 @@ def find_prediction(path: Path, wanted: str) -> dict[str, Any]:
     known: list[str] = []
     by_place = None
     for entry in read_values(path):
-        known.append(_name(entry))
+        line = entry.value if isinstance(entry.value, dict) else {}
+        known.append(name_of(line, str(entry.number)))
         if known[-1] == wanted:
             return _showable(entry)
         if str(entry.number) == wanted:
@@ -56,13 +57,6 @@ def _showable(entry: Entry) -> dict[str, Any]:
     except InputError as error:
         raise error.at(entry.where) from None
     return dict(entry.value)
-
-
-def _name(entry: Entry) -> str:
-    line = entry.value if isinstance(entry.value, dict) else {}
-    ours = line.get("f2r")
-    name = ours.get("request") if isinstance(ours, dict) else line.get("dialogue_id")
-    return str(name or entry.number)
 
 
 def show_prediction(line: dict[str, Any], protocol: Protocol, to: Console) -> None:

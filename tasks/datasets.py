@@ -107,7 +107,7 @@ class Task:
         """The request with every image's file found. Raises InputError naming the first that is not."""
         try:
             images = tuple(
-                replace(image, file=str(self.images.resolve(image.path)))
+                image if image.file else replace(image, file=str(self.images.resolve(image.path)))
                 for image in request.dialogue.images
             )
         except InputError as error:

@@ -87,7 +87,7 @@ def parse_prediction(line: Any, default_id: str) -> Prediction:
     ours = line.get("f2r")
     ours = ours if isinstance(ours, dict) else {}
     return Prediction(
-        id=str(ours.get("request") or line.get("dialogue_id") or default_id),
+        id=name_of(line, default_id),
         dialogue_id=str(line.get("dialogue_id") or ""),
         response=response,
         gold=gold,
@@ -99,15 +99,31 @@ def parse_prediction(line: Any, default_id: str) -> Prediction:
     )
 
 
+def contents_of(line: dict[str, Any], role: str) -> list[Any]:
+    """Contents of a record's or a prediction's messages of one role, in order, whatever they are."""
+    messages = line.get("messages")
+    return [
+        message.get("content")
+        for message in (messages if isinstance(messages, list) else [])
+        if isinstance(message, dict) and message.get("role") == role
+    ]
+
+
 def user_content(line: dict[str, Any]) -> str:
     """Text of the first user message of a record or a prediction."""
-    messages = line.get("messages")
-    for message in messages if isinstance(messages, list) else []:
-        if isinstance(message, dict) and message.get("role") == "user":
-            if isinstance(message.get("content"), str):
-                return str(message["content"])
-            raise InputError("the user message's content is not text")
-    raise InputError("no user message in messages")
+    contents = contents_of(line, "user")
+    if not contents:
+        raise InputError("no user message in messages")
+    if not isinstance(contents[0], str):
+        raise InputError("the user message's content is not text")
+    return contents[0]
+
+
+def name_of(line: dict[str, Any], default: str) -> str:
+    """What a prediction is called: our request id, else its dialogue's id."""
+    ours = line.get("f2r")
+    request = ours.get("request") if isinstance(ours, dict) else None
+    return str(request or line.get("dialogue_id") or default)
 
 
 def _text(line: dict[str, Any], key: str, meaning: str) -> str:

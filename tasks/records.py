@@ -6,7 +6,7 @@ from f2rcli.tasks import tags
 from f2rcli.tasks.answers import parse_published, repeats_ids
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.parsed import Parsed
-from f2rcli.tasks.predictions import user_content
+from f2rcli.tasks.predictions import contents_of, user_content
 from f2rcli.tasks.types import Dialogue, Fragment, Image, Query, Request
 
 
@@ -18,6 +18,8 @@ def parse_record(record: dict[str, Any]) -> Parsed:
     except InputError as error:
         parsed.problems.append(error.what)
         return parsed
+    if (users := len(contents_of(record, "user"))) > 1:
+        parsed.problems.append(f"{users} user messages; a record has one")
     content = tags.parse_content(text, _system(record, parsed))
     parsed.problems += content.problems
     parsed.warnings += content.warnings
@@ -44,14 +46,8 @@ def parse_record(record: dict[str, Any]) -> Parsed:
 
 
 def _system(record: dict[str, Any], parsed: Parsed) -> str | None:
-    """The system message, if there is one; also sees that there is but one user message."""
-    by_role: dict[Any, list[Any]] = {"system": [], "user": []}
-    for message in record["messages"]:
-        if isinstance(message, dict) and message.get("role") in ("system", "user"):
-            by_role[message["role"]].append(message.get("content"))
-    if len(by_role["user"]) > 1:
-        parsed.problems.append(f"{len(by_role['user'])} user messages; a record has one")
-    system = by_role["system"][0] if by_role["system"] else None
+    """The system message, if there is one."""
+    system = next(iter(contents_of(record, "system")), None)
     if system is not None and not isinstance(system, str):
         parsed.problems.append("the system message's content is not text")
         return None
@@ -77,9 +73,8 @@ def _gold(record: dict[str, Any], parsed: Parsed) -> Fragment | None:
     """Gold of a record: `labels` in a prediction line, else `solution`, else the assistant's turn."""
     answers = {key: record[key] for key in ("labels", "solution") if record.get(key) is not None}
     if "response" not in record:  # else the assistant's turn is a model's answer, not gold
-        for message in record["messages"]:
-            if isinstance(message, dict) and message.get("role") == "assistant":
-                answers["the assistant message"] = message.get("content")
+        for content in contents_of(record, "assistant"):
+            answers["the assistant message"] = content
     golds = {}
     for source, answer in answers.items():
         fragment, readable = parse_published(answer if isinstance(answer, str) else "")

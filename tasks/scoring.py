@@ -14,7 +14,6 @@ from f2rcli.tasks.types import FAILURE_KINDS, Fragment
 Protocol = Literal["published", "strict"]
 Average = Literal["micro", "macro"]
 PROTOCOLS: tuple[Protocol, ...] = ("published", "strict")
-AVERAGES: tuple[Average, ...] = ("micro", "macro")
 MODALITIES = ("utterances", "images")
 UNANSWERED = ("error", "refused")
 

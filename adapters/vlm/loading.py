@@ -21,7 +21,6 @@ from transformers.models.auto.auto_mappings import PROCESSOR_MAPPING_NAMES
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 from transformers.models.auto.processing_auto import processor_class_from_name
 
-from f2rcli.adapters.checkpoints import find_checkpoint
 from f2rcli.tasks.errors import InputError
 
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
@@ -52,7 +51,7 @@ def choose_device(device: str | None) -> str:
     return device
 
 
-def load(folder: Path, adapter: str | None, dtype: str, device: str, max_pixels: int) -> Loaded:
+def load(folder: Path, adapter: Path | None, dtype: str, device: str, max_pixels: int) -> Loaded:
     """Raises InputError for a checkpoint whose architecture, weights or processor do not fit."""
     transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -122,9 +121,8 @@ def _dtype(name: str, device: str) -> Any:
     return DTYPES[name]
 
 
-def _with_adapter(base: PreTrainedModel, adapter: str) -> Any:
+def _with_adapter(base: PreTrainedModel, folder: Path) -> Any:
     """The adapter on top of its base, not merged into it, so that it computes what was trained."""
-    folder = find_checkpoint(adapter, needed="adapter_config.json")
     if importlib.util.find_spec("peft") is None:
         raise InputError("an adapter needs peft", fix="pip install 'f2rcli[train]'")
     from peft import PeftModel, get_peft_model_state_dict

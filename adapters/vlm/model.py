@@ -57,7 +57,8 @@ class VLM(Retriever):
     def load(cls, row: dict[str, Any], settings: Settings) -> Self:
         """Raises InputError if the checkpoint (or the adapter over it) is not there or does not fit."""
         folder = find_checkpoint(row["checkpoint"])
-        adapter = settings.adapter or row.get("adapter")
+        name = settings.adapter or row.get("adapter")
+        adapter = find_checkpoint(name, needed="adapter_config.json") if name else None
         loaded = load(
             folder,
             adapter,
@@ -67,8 +68,7 @@ class VLM(Retriever):
         )
         sources = {"checkpoint": {"name": row["checkpoint"], **provenance(folder)}}
         if adapter:
-            adapter_folder = find_checkpoint(adapter, needed="adapter_config.json")
-            sources["adapter"] = {"name": adapter, **provenance(adapter_folder)}
+            sources["adapter"] = {"name": name, **provenance(adapter)}
         limit = settings.max_new_tokens or row.get("max_new_tokens")
         return cls(loaded, batch_size=settings.batch_size, max_new_tokens=limit, sources=sources)
 
