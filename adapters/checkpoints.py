@@ -3,22 +3,27 @@
 import hashlib
 import json
 import os
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from f2rcli.tasks.datasets import file_digest
+from f2rcli.tasks.datasets import SHIPPED, file_digest
 from f2rcli.tasks.errors import InputError
 
 WANTED = ("*.json", "*.safetensors", "*.txt", "*.jinja", "*.model")
 
 
 def find_checkpoint(name: str, needed: str = "config.json") -> Path:
-    """The local folder of a checkpoint: a path, or a hub id that is cached or can be fetched.
+    """The local folder of a checkpoint: a path, a hub id that is cached or can be fetched, or
+    `package:NAME` for one that f2r brings along.
 
     Raises InputError if it is neither, is incomplete, or has its weights only as pickles, which run
     code when they are loaded and are therefore not.
     """
-    folder = Path(os.path.expanduser(name))  # noqa: PTH111 - Path's raises for an unknown user
+    if name.startswith(SHIPPED):
+        folder = Path(str(resources.files("f2rcli.adapters"))) / "checkpoints" / name[len(SHIPPED) :]
+    else:
+        folder = Path(os.path.expanduser(name))  # noqa: PTH111 - Path's raises for an unknown user
     if not folder.is_dir():
         folder = _from_hub(name)
     if not (folder / needed).is_file():
@@ -49,7 +54,7 @@ def _from_hub(name: str) -> Path:
         fix=f"`hf download {name}` fetches it where there is internet; a copy elsewhere is used with "
         "--model hf:/path/to/folder",
     )
-    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+    if name.count("/") != 1 or name.startswith((".", "/", "~", SHIPPED)):
         raise InputError("no such folder", where=name)
     for offline in (True, False):
         try:

@@ -1,32 +1,14 @@
 """BM25 over the utterances of one dialogue."""
 
 import math
-import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from typing import Any
 
 from f2rcli.adapters.retriever import Retriever, found
+from f2rcli.tasks.overlap import words
 from f2rcli.tasks.types import Dialogue, Fragment, Request, Retrieval
 
-_CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
-_WORDS = re.compile(f"[{_CJK}]+|[^\\W_{_CJK}]+")
 K1, B = 1.5, 0.75
-
-
-def words(text: str) -> list[str]:
-    """Lower-case words; scripts without spaces as characters and overlapping pairs of them.
-
-    (That is Lucene's CJK bigram filter with single characters kept: no dictionary, no segmentation to
-    get wrong, and a query of one character still finds something.)
-    """
-    found: list[str] = []
-    for run in _WORDS.findall(text.lower()):
-        if re.match(f"[{_CJK}]", run):
-            found += [*run, *(first + second for first, second in pairwise(run))]
-        else:
-            found.append(run)
-    return found
 
 
 class BM25(Retriever):

@@ -12,7 +12,7 @@ OUT = click.option("-o", "--out", required=True, type=PATH, help="The file to wr
 
 @click.group("data")
 def group() -> None:
-    """Check, describe, slice and merge data files."""
+    """Check, describe, slice and merge data files; make the mini sets."""
 
 
 @group.command()
@@ -44,7 +44,7 @@ def check(task: str, data_root: Path | None, allow_outside_images: bool) -> int:
 @click.argument("task", metavar="PATH")
 @DATA_ROOT
 def stats(task: str, data_root: Path | None) -> None:
-    """Turns, images, query and gold sizes, and how scattered fragments are."""
+    """Turns, images, query and gold sizes, how scattered fragments are, and shares of the requests."""
     from f2rcli.results.render import console, print_rows
     from f2rcli.tasks.datasets import load_task
     from f2rcli.tasks.stats import collect
@@ -52,10 +52,39 @@ def stats(task: str, data_root: Path | None) -> None:
     loaded = load_task(task, data_root)
     found = collect(loaded.requests())
     print_rows(["a request", "mean", "min", "median", "max"], found.rows(), console())
+    kind = ", synthetic" if found.synthetic else ""
     click.echo(
-        f"{loaded.title}: {found.requests} requests over {len(found.dialogues)} dialogues; "
-        f"{found.nothing} match nothing, {found.images_only} only images"
+        f"{loaded.title}: {found.requests} requests over {len(found.dialogues)} dialogues{kind}; "
+        "of the requests"
     )
+    for line in found.shares():
+        click.echo(line)
+
+
+@group.command()
+@click.argument("names", nargs=-1, metavar="[SET]…")
+@click.option("--seed", type=int, help="Of a fresh sibling set, which nobody has tuned anything to.")
+@click.option("-o", "--out", type=PATH, help="The folder for a sibling set.")
+def mini(names: tuple[str, ...], seed: int | None, out: Path | None) -> None:
+    """Make the synthetic mini sets (they are also made on first use).
+
+    SET is mini-mldr, mini-wechat (these two by default) or mini-mldr-train. With --seed and --out, a
+    set with the same properties and other dialogues.
+    """
+    from f2rcli.tasks.datasets import GROUPS, task_rows
+    from f2rcli.tasks.mini.cache import make, ready
+
+    known = [name for name, row in task_rows().items() if row.made]
+    if unknown := [name for name in names if name not in known]:
+        raise click.UsageError(f"no mini set {unknown[0]!r}; there are {', '.join(known)}")
+    if (seed is None) != (out is None):
+        raise click.UsageError("--seed and --out belong together")
+    for name in dict.fromkeys(names or GROUPS["mini"]):
+        if seed is None or out is None:
+            click.echo(f"{name} (synthetic): {ready(name)}")
+            continue
+        digest = make(name, seed, out / name)
+        click.echo(f"{name} (synthetic), seed {seed}, digest {digest[:12]}: {out / name}/{name}.jsonl")
 
 
 @group.command("slice")

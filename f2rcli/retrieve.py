@@ -12,7 +12,7 @@ from f2rcli import EXIT_UNANSWERED
 @click.option(
     "-m", "--model", required=True, help="A name from `f2r models`, hf:PATH, or file.py:Class."
 )
-@click.argument("dialogue", type=click.Path(path_type=Path))
+@click.argument("dialogue")
 @click.argument("query")
 @click.option("--id", "wanted", help="Which dialogue, where the file holds several.")
 @click.option(
@@ -31,7 +31,7 @@ from f2rcli import EXIT_UNANSWERED
 @click.option("--json", "as_json", is_flag=True, help="Print the fragment as JSON.")
 def command(
     model: str,
-    dialogue: Path,
+    dialogue: str,
     query: str,
     wanted: str | None,
     prompt: str | None,
@@ -45,23 +45,25 @@ def command(
     """Find the fragment of your own chat that belongs to QUERY.
 
     DIALOGUE is a raw chat (JSON): {"dialogue": [{"utterance_idx": 0, "speaker": "Ann", "utterance":
-    "text" or [{"image_url": "photo.jpg"}]}, …]}.
+    "text" or [{"image_url": "photo.jpg"}]}, …]}. mini-chat and example are chats to try it on.
     """
     from f2rcli.adapters.ask import ask
     from f2rcli.adapters.registry import Settings, build, find_row, load_rows
     from f2rcli.results.render import console
     from f2rcli.results.show import show_fragment
     from f2rcli.tasks.chats import read_dialogue
+    from f2rcli.tasks.datasets import load_task
     from f2rcli.tasks.images import ImageFolder
     from f2rcli.tasks.prompts import PromptTemplate, choose_template
 
     row = find_row(model, load_rows(registry))
     if adapter and row.kind != "transformers":
         raise click.UsageError("--adapter needs a model that is a checkpoint")
-    chat = read_dialogue(dialogue, wanted)
+    file = load_task(dialogue).path
+    chat = read_dialogue(file, wanted)
     template = choose_template(prompt, prompt_from) or PromptTemplate.by_language()
     retriever = build(row, Settings(adapter=adapter, device=device))
-    images = ImageFolder((dialogue.parent,), allow_outside_images)
+    images = ImageFolder((file.parent,), allow_outside_images)
     found = ask(retriever, chat, query, template, images)
     for failure in found.failures:
         click.echo(f"f2r: {' '.join(failure.split())}", err=True)

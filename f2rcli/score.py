@@ -24,19 +24,35 @@ if TYPE_CHECKING:
 @click.option(
     "--json", "json_to", metavar="FILE", help="Write the scores as JSON; - is standard output."
 )
+@click.option(
+    "--shares", is_flag=True, help="Also by the shares that the data names (language, kind of query)."
+)
 def command(
-    files: tuple[Path, ...], protocol: "Protocol | None", average: "Average", json_to: str | None
+    files: tuple[Path, ...],
+    protocol: "Protocol | None",
+    average: "Average",
+    json_to: str | None,
+    shares: bool,
 ) -> None:
     """Score prediction files (ours or the authors' format) or run folders, without any model.
 
     For a run folder, its predictions.jsonl and scores.json are made again from its answers.
     """
-    from f2rcli.results.render import console, print_scores
+    from f2rcli.results.render import console, print_scores, print_shares
     from f2rcli.results.writing import write_json
+    from f2rcli.tasks.predictions import read_predictions
+    from f2rcli.tasks.scoring import score, score_shares
 
     if json_to and Path(json_to).resolve() in [file.resolve() for file in files]:
         raise click.UsageError("--json is a file that is to be scored")
-    results = {str(file): _score(file, protocol, average) for file in files}
+    results, by_share = {}, {}
+    for file in files:
+        chosen, path = _located(file, protocol)
+        results[str(file)] = score(_noting_slices(file, read_predictions(path)))[chosen].result(average)
+        if shares:
+            found = by_share[str(file)] = score_shares(read_predictions(path), chosen)
+            parts = {share: {**s.result(average), "exact": s.exact} for share, s in found.items()}
+            results[str(file)]["shares"] = parts
     written: Any = results if len(results) > 1 else next(iter(results.values()))
     if json_to == "-":
         click.echo(json.dumps(written, ensure_ascii=False, indent=2))
@@ -44,25 +60,28 @@ def command(
     if json_to:
         write_json(Path(json_to), written)
     print_scores(results, console())
+    for name, found in by_share.items():
+        if found:
+            click.echo()
+            print_shares(found, average, console())
+        else:
+            click.echo(f"f2r: {name}: its data names no shares", err=True)
 
 
-def _score(file: Path, protocol: "Protocol | None", average: "Average") -> dict[str, Any]:
+def _located(file: Path, protocol: "Protocol | None") -> "tuple[Protocol, Path]":
+    """The protocol to score by, and the prediction file: of a run folder, the one it has or gets."""
     from f2rcli.results.evaluate import rebuild
     from f2rcli.results.runs import PREDICTIONS, RunFolder
     from f2rcli.tasks.errors import InputError
-    from f2rcli.tasks.predictions import read_predictions
-    from f2rcli.tasks.scoring import score
 
-    chosen: Protocol = protocol or "published"
     if RunFolder.is_one(file):
         run = RunFolder(file)
         if reason := rebuild(run):
             click.echo(f"f2r: {file}: scored from predictions.jsonl as it is ({reason})", err=True)
-        chosen = protocol or run.record()["task"]["protocol"]
-        file = file / PREDICTIONS
-    elif file.is_dir():
+        return protocol or run.record()["task"]["protocol"], file / PREDICTIONS
+    if file.is_dir():
         raise InputError("a folder without run.json", where=str(file), fix="give runs or files")
-    return score(_noting_slices(file, read_predictions(file)))[chosen].result(average)
+    return protocol or "published", file
 
 
 def _noting_slices(file: Path, predictions: "Iterator[Prediction]") -> "Iterator[Prediction]":

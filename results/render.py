@@ -6,14 +6,16 @@ from typing import IO, Any
 
 import rich.box
 import rich.table
+from rich.cells import cell_len
 from rich.console import Console
 
 from f2rcli.results.tables import Table
 from f2rcli.tasks.metrics import NAMES
+from f2rcli.tasks.scoring import Average, Scorer
 
 HEADERS = {"precision": "P", "recall": "R", "f1": "F1", "mcc": "MCC"}
 STYLES = {"reference": "dim", "published": "italic"}
-TASK_WIDTH = 31  # four numbers and the gaps between them
+NUMBER_WIDTH = 8  # with the gap before it
 MODEL_WIDTH = 34
 
 
@@ -36,8 +38,10 @@ def percent(value: float | None) -> str:
 
 def print_table(table: Table, parts: Iterable[str], to: Console) -> None:
     """One table a part (joint, utterance, image), as many tasks beside each other as fit."""
-    fitting = max(1, (to.width - MODEL_WIDTH) // TASK_WIDTH)
     tasks = list(table.tasks)
+    head = max((cell_len(line) + 3 for task in tasks for line in _head(table, task)), default=0)
+    task_width = max(NUMBER_WIDTH, head) + 3 * NUMBER_WIDTH
+    fitting = max(1, (to.width - MODEL_WIDTH) // task_width)
     for part in parts:
         for begin in range(0, len(tasks), fitting):
             _print_part(table, part, tasks[begin : begin + fitting], to)
@@ -52,8 +56,8 @@ def _print_part(table: Table, part: str, tasks: list[str], to: Console) -> None:
     failing = {task for task in tasks for row in table.rows if _remarks(row.scores.get(task))}
     for task in tasks:
         for number, metric in enumerate(NAMES):
-            head = task if number == 0 else ""
-            drawn.add_column(f"{head}\n{HEADERS[metric]}", justify="right", no_wrap=True)
+            head = _head(table, task) if number == 0 else []
+            drawn.add_column("\n".join([*head, HEADERS[metric]]), justify="right", no_wrap=True)
         if task in failing:
             drawn.add_column("\nfailures", overflow="fold")
     for row in table.rows:
@@ -67,6 +71,11 @@ def _print_part(table: Table, part: str, tasks: list[str], to: Console) -> None:
         if any(part in row.scores.get(task, {}) for task in tasks):
             drawn.add_row(*cells, style=STYLES.get(row.kind, ""))
     _draw(drawn, to)
+
+
+def _head(table: Table, task: str) -> list[str]:
+    """What stands above a task's first numbers."""
+    return [task, "(synthetic)"] if task in table.synthetic else [task]
 
 
 def _draw(drawn: rich.table.Table, to: Console) -> None:
@@ -105,7 +114,8 @@ def _notes(table: Table) -> list[str]:
     for task, protocol in table.tasks.items():
         samples = {s["samples"] for row in table.rows if (s := row.scores.get(task)) and "samples" in s}
         count = " or ".join(str(number) for number in sorted(samples))
-        notes.append(f"{task}: {count} requests, {protocol} protocol, micro average")
+        kind = "synthetic, " if task in table.synthetic else ""
+        notes.append(f"{task}: {count} requests, {kind}{protocol} protocol, micro average")
     return notes + table.notes
 
 
@@ -126,8 +136,26 @@ def print_scores(results: dict[str, dict[str, Any]], to: Console) -> None:
             drawn.add_row(head, part, *values, *([remarks[name]] if head and remarks[name] else []))
     _draw(drawn, to)
     for name, scores in results.items():
-        how = f"{scores['protocol']} protocol, {scores['average']} average"
+        kind = "synthetic, " if scores.get("synthetic") else ""
+        how = f"{kind}{scores['protocol']} protocol, {scores['average']} average"
         to.print(f"{name}: {scores['samples']} samples, {how}", style="dim", soft_wrap=True)
+
+
+def print_shares(shares: dict[str, Scorer], average: Average, to: Console) -> None:
+    """One line a share: how many requests, joint scores, F1 of each modality, exact answers.
+
+    Where nothing matches there is no true positive, and only the exact answers say something.
+    """
+    headers = ["share", "requests", *HEADERS.values(), "utterance F1", "image F1", "exact"]
+    drawn = _grid(to)
+    for number, header in enumerate(headers):
+        drawn.add_column(header, justify="right" if number else "left")
+    for share, scorer in shares.items():
+        scores = scorer.result(average)
+        values = [scores["joint"][metric] for metric in NAMES]
+        values += [scores["utterance"]["f1"], scores["image"]["f1"], scorer.exact]
+        drawn.add_row(share, str(scorer.samples), *map(percent, values))
+    _draw(drawn, to)
 
 
 def print_rows(headers: list[str], rows: Iterable[list[str]], to: Console) -> None:

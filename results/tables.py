@@ -34,6 +34,13 @@ class Table:
     rows: list[Row]
     notes: list[str]
 
+    @property
+    def synthetic(self) -> set[str]:
+        """Tasks whose every request is of a set that was made up."""
+        return {
+            task for row in self.rows for task, scores in row.scores.items() if scores.get("synthetic")
+        }
+
 
 def find_runs(paths: Iterable[Path]) -> list[RunFolder]:
     """The run folders among and below these paths, in the order in which they were started.

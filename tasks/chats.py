@@ -27,7 +27,8 @@ def parse_chat(chat: dict[str, Any], template: PromptTemplate) -> Parsed:
         if not text:
             parsed.problems.append("the query is empty")
         prompt = template.render(text, dialogue)
-        parsed.requests.append(Request("", dialogue, Query(text), prompt, gold))
+        request = Request("", dialogue, Query(text), prompt, gold, shares=parsed.shares(chat))
+        parsed.requests.append(request)
     return parsed
 
 

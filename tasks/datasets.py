@@ -13,12 +13,15 @@ from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.formats import parse
 from f2rcli.tasks.images import ImageFolder
 from f2rcli.tasks.jsonstream import read_values
+from f2rcli.tasks.mini.cache import cached_file, ready
 from f2rcli.tasks.parsed import NO_QUERY
 from f2rcli.tasks.prompts import PromptTemplate
 from f2rcli.tasks.scoring import Protocol
 from f2rcli.tasks.types import Dialogue, Request
 
 DEFAULT_TASKS = ("mldr", "wechat")
+GROUPS = {"mini": ("mini-mldr", "mini-wechat")}  # one name for several tasks
+SHIPPED, MADE = "package:", "made:"  # files that the package has, or makes on first use
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,23 @@ class TaskRow:
     source: str
     test_only: bool = False
 
+    @property
+    def made(self) -> bool:
+        return self.files[0].startswith(MADE)
+
+    def is_file(self, path: Path) -> bool:
+        """Whether the file has the name of one of this task's, wherever it is."""
+        patterns = [f"{self.name}.jsonl"] if self.made else self.files
+        return any(path.resolve().match(pattern) for pattern in patterns)
+
     def find(self, data_root: Path) -> Path | None:
         """Its file under the data root, or None. Raises InputError if a pattern fits several."""
         for pattern in self.files:
-            if pattern.startswith("package:"):
-                return Path(str(resources.files("f2rcli.tasks"))) / pattern.removeprefix("package:")
+            if pattern.startswith(SHIPPED):
+                return Path(str(resources.files("f2rcli.tasks"))) / pattern.removeprefix(SHIPPED)
+            if pattern.startswith(MADE):
+                made = cached_file(pattern.removeprefix(MADE))
+                return made if made.is_file() else None
             found = sorted(data_root.glob(pattern))
             if len(found) > 1:
                 names = ", ".join(path.name for path in found)
@@ -136,16 +151,18 @@ def load_tasks(
     allow_outside: bool = False,
     template: PromptTemplate | None = None,
 ) -> list[Task]:
-    """Tasks by name (`mldr`), by name and path (`wechat=PATH`), or by path (`chats.json`).
+    """Tasks by name (`mldr`, or `mini` for several), by name and path (`wechat=PATH`), or by path.
 
-    Raises InputError if there is no such task or file; one error for all named tasks without data.
+    The mini sets are made if they are not there yet. Raises InputError if there is no such task or
+    file; one error for all named tasks without data.
     """
     root = data_root or default_data_root()
     if not root.is_dir():
         raise InputError(
             "no such folder", where=str(root), fix="--data-root or F2R_DATA must be where data lies"
         )
-    found = [_find(spec, root) for spec in specs]
+    wanted = dict.fromkeys(name for spec in specs for name in GROUPS.get(spec, (spec,)))
+    found = [_find(name, root) for name in wanted]
     if missing := [row for row, path in found if row and path is None]:
         names = " and ".join(row.name for row in missing)
         files = ", ".join(file for row in missing for file in row.files)
@@ -157,14 +174,14 @@ def load_tasks(
             "--task example and --task your_chats.json run without it",
         )
     given = data_root is not None or bool(os.environ.get("F2R_DATA"))
-    test_only = [pattern for row in task_rows().values() if row.test_only for pattern in row.files]
+    test_only = [row for row in task_rows().values() if row.test_only]
     tasks = []
     for row, path in found:
         assert path is not None
         folders = [path.parent]
         if row and path.resolve().is_relative_to(root.resolve()):
             folders.insert(0, root)
-        elif given and not _ships(path):
+        elif given and not (_ships(path) or (row and row.made)):
             folders.append(root)
         tasks.append(
             Task(
@@ -175,15 +192,16 @@ def load_tasks(
                 images=ImageFolder(tuple(folders), allow_outside),
                 template=template,
                 named=row is not None,
-                test_only=any(path.resolve().match(pattern) for pattern in test_only)
-                or bool(row and row.test_only),
+                test_only=any(row.is_file(path) for row in test_only) or bool(row and row.test_only),
             )
         )
     return tasks
 
 
 def load_task(spec: str, data_root: Path | None = None, *, allow_outside: bool = False) -> Task:
-    """One task; see `load_tasks`."""
+    """One task; see `load_tasks`. Raises InputError for a name that stands for several."""
+    if several := GROUPS.get(spec):
+        raise InputError(f"{spec} is several tasks", fix=f"give one of {', '.join(several)}")
     (task,) = load_tasks([spec], data_root, allow_outside=allow_outside)
     return task
 
@@ -194,14 +212,14 @@ def _find(spec: str, root: Path) -> tuple[TaskRow | None, Path | None]:
     name, _, given = spec.partition("=")
     row = rows.get(name)
     if row and not given:
-        return row, row.find(root)
+        return row, ready(name) if row.made else row.find(root)
     path = Path(given if row else spec)
     if not path.is_file() and (root / path).is_file():
         path = root / path
     if not path.is_file():
         raise InputError(
             f"no task and no file of the name {str(path)!r}",
-            fix=f"tasks are {', '.join(rows)}; or give a file, or a name with its file: wechat=FILE",
+            fix=f"tasks are {', '.join([*rows, *GROUPS])}; or give a file, or both: wechat=FILE",
         )
     return row, path
 

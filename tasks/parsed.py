@@ -19,6 +19,14 @@ class Parsed:
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
+    def shares(self, record: dict[str, Any]) -> tuple[str, ...]:
+        """The record's `shares`, each once; none without the key."""
+        found = record.get("shares") or []
+        if not isinstance(found, list) or not all(isinstance(share, str) and share for share in found):
+            self.problems.append("shares is not a list of texts")
+            return ()
+        return tuple(dict.fromkeys(found))
+
     def dialogue_id(self, record: dict[str, Any]) -> str:
         """The record's dialogue_id as text, "" without one; anything but text or a number is odd."""
         found = record.get("dialogue_id")

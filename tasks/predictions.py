@@ -53,6 +53,7 @@ class Prediction:
     universe: Fragment
     answers: tuple[Answer, ...]
     failures: tuple[str, ...] = ()
+    shares: tuple[str, ...] = ()
 
     @property
     def sliced(self) -> bool:
@@ -96,6 +97,7 @@ def parse_prediction(line: Any, default_id: str) -> Prediction:
         universe=universe,
         answers=_answers(ours, response, images),
         failures=_failures(ours),
+        shares=_shares(ours),
     )
 
 
@@ -158,11 +160,19 @@ def _failures(ours: dict[str, Any]) -> tuple[str, ...]:
     return tuple(kind for kind in failures if kind != "malformed")
 
 
+def _shares(ours: dict[str, Any]) -> tuple[str, ...]:
+    shares = ours.get("shares") or []
+    if not isinstance(shares, list) or not all(isinstance(share, str) for share in shares):
+        raise InputError("f2r.shares is not what f2r writes")
+    return tuple(dict.fromkeys(shares))
+
+
 def prediction_line(request: Request, response: str, ours: dict[str, Any]) -> dict[str, Any]:
     """A line in the authors' format with one key of ours, `f2r`. Raises ValueError without gold."""
     if request.gold is None:
         raise ValueError(f"request {request.id} has no gold")
     prompt = request.prompt
+    shares = {"shares": list(request.shares)} if request.shares else {}
     system = [{"role": "system", "content": prompt.system}] if prompt.system is not None else []
     return {
         "response": response,
@@ -174,5 +184,5 @@ def prediction_line(request: Request, response: str, ours: dict[str, Any]) -> di
         ],
         "images": [{"bytes": None, "path": image.path} for image in request.dialogue.images],
         "dialogue_id": request.dialogue.id,
-        "f2r": {"request": request.id, "query": request.query.text, **ours},
+        "f2r": {"request": request.id, "query": request.query.text, **shares, **ours},
     }

@@ -41,7 +41,8 @@ def parse_record(record: dict[str, Any]) -> Parsed:
     if gold and (lacking := gold - dialogue.everything).size:
         ids = [*sorted(lacking.utterances), *(f"image {i}" for i in sorted(lacking.images))]
         parsed.warnings.append(f"the gold answer has ids that the dialogue lacks: {ids}")
-    parsed.requests.append(Request("", dialogue, Query(content.query or ""), content.prompt, gold))
+    query, shares = Query(content.query or ""), parsed.shares(record)
+    parsed.requests.append(Request("", dialogue, query, content.prompt, gold, shares=shares))
     return parsed
 
 
@@ -104,4 +105,6 @@ def record_of(request: Request) -> dict[str, Any]:
         answer = tags.render_answer(request.gold)
         messages.append({"role": "assistant", "content": answer})
         record["solution"] = answer
+    if request.shares:
+        record["shares"] = list(request.shares)
     return record

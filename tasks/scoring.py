@@ -16,6 +16,7 @@ Average = Literal["micro", "macro"]
 PROTOCOLS: tuple[Protocol, ...] = ("published", "strict")
 MODALITIES = ("utterances", "images")
 UNANSWERED = ("error", "refused")
+SYNTHETIC = "synthetic"  # the share that every request of a made-up set counts to
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,11 @@ class Verdict:
     @property
     def answered(self) -> bool:
         return not set(self.failures) & set(UNANSWERED)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the answer is the gold fragment, and no failure that happens to look like it."""
+        return self.predicted == self.gold and not self.failures
 
     @property
     def out_of_range(self) -> Fragment:
@@ -108,11 +114,13 @@ class Tally:
 
     protocol: Protocol
     samples: int = 0
+    exact: int = 0
     micro: dict[str, Counts] = field(default_factory=lambda: {m: Counts() for m in MODALITIES})
     macro: dict[str, "Mean"] = field(default_factory=dict)
 
     def add(self, verdict: Verdict) -> None:
         self.samples += 1
+        self.exact += verdict.exact
         for modality in MODALITIES:
             self.micro[modality].add(verdict.counts(modality))
         parts = {modality: verdict.sample(modality) for modality in MODALITIES}
@@ -123,7 +131,7 @@ class Tally:
             self.macro.setdefault(modality, Mean()).add(part)
 
     def __add__(self, other: "Tally") -> "Tally":
-        both = Tally(self.protocol, self.samples + other.samples)
+        both = Tally(self.protocol, self.samples + other.samples, self.exact + other.exact)
         for tally in (self, other):
             for modality, counts in tally.micro.items():
                 both.micro[modality].add(counts)
@@ -176,16 +184,32 @@ class Scorer:
         self.unanswered = Tally(protocol)
         self.failures: Counter[str] = Counter()
         self.out_of_range = 0
+        self.synthetic = 0
 
     def add(self, prediction: Prediction) -> Verdict:
         verdict = JUDGES[self.protocol](prediction)
         (self.answered if verdict.answered else self.unanswered).add(verdict)
         self.failures.update(verdict.failures)
         self.out_of_range += verdict.out_of_range.size
+        self.synthetic += SYNTHETIC in prediction.shares
         return verdict
 
+    @property
+    def samples(self) -> int:
+        return self.answered.samples + self.unanswered.samples
+
+    @property
+    def exact(self) -> float:
+        """Share of the requests whose answer is the gold fragment: for those that match nothing, the
+        one number that says something (there is no true positive to count)."""
+        return (self.answered.exact + self.unanswered.exact) / max(1, self.samples)
+
     def result(self, average: Average = "micro") -> dict[str, Any]:
-        """The object of scores.json. `answered` is there only where not everything was answered."""
+        """The object of scores.json.
+
+        `answered` is there only where not everything was answered, `synthetic` only (and then true)
+        where every request is of a set that was made up.
+        """
         everything = self.answered + self.unanswered
         result: dict[str, Any] = {
             "protocol": self.protocol,
@@ -198,6 +222,8 @@ class Scorer:
             "failures": {kind: self.failures[kind] for kind in FAILURE_KINDS},
             "out_of_range_ids": self.out_of_range,
         }
+        if everything.samples and self.synthetic == everything.samples:
+            result["synthetic"] = True
         if self.unanswered.samples:
             result["answered"] = self.answered.scores(average)
         return result
@@ -210,3 +236,12 @@ def score(predictions: Iterable[Prediction]) -> dict[Protocol, Scorer]:
         for scorer in scorers.values():
             scorer.add(prediction)
     return scorers
+
+
+def score_shares(predictions: Iterable[Prediction], protocol: Protocol) -> dict[str, Scorer]:
+    """One protocol's scores for every share of the dataset, the largest share first."""
+    scorers: dict[str, Scorer] = {}
+    for prediction in predictions:
+        for share in prediction.shares:
+            scorers.setdefault(share, Scorer(protocol)).add(prediction)
+    return dict(sorted(scorers.items(), key=lambda item: -item[1].samples))

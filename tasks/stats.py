@@ -1,9 +1,12 @@
 """What is in a dataset: turns, images, query and gold sizes, how scattered fragments are."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import fmean, median
 
+from f2rcli.tasks.overlap import shares_content_word
+from f2rcli.tasks.scoring import SYNTHETIC
 from f2rcli.tasks.types import Fragment, Request
 
 
@@ -20,6 +23,9 @@ class Stats:
     dialogues: set[str] = field(default_factory=set)
     nothing: int = 0
     images_only: int = 0
+    pictured_only: int = 0
+    without_overlap: int = 0
+    named: Counter[str] = field(default_factory=Counter)
     values: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, request: Request) -> None:
@@ -27,6 +33,11 @@ class Stats:
         self.dialogues.add(dialogue.digest)
         self.nothing += not gold.size
         self.images_only += bool(gold.images and not gold.utterances)
+        fragment = [u for u in dialogue.utterances if u.id in gold.utterances]
+        self.pictured_only += bool(fragment) and all(u.images for u in fragment)
+        said = [utterance.text for utterance in fragment]
+        self.without_overlap += bool(gold.size) and not shares_content_word(request.query.text, said)
+        self.named.update(request.shares)
         order = [utterance.id for utterance in dialogue.utterances]
         found: dict[str, float] = {
             "turns": len(order),
@@ -46,6 +57,24 @@ class Stats:
         return [
             [name, *(f"{f(values):.2f}" for f in (fmean, min, median, max))]
             for name, values in self.values.items()
+        ]
+
+    @property
+    def synthetic(self) -> bool:
+        return 0 < self.requests == self.named[SYNTHETIC]
+
+    def shares(self) -> list[str]:
+        """One line a share of the requests: what was measured, then what the data itself names."""
+        measured = {
+            "match nothing": self.nothing,
+            "only images": self.images_only,
+            "only utterances with pictures": self.pictured_only,
+            "no content word shared with the fragment": self.without_overlap,
+        }
+        named = {f"named {share}": count for share, count in self.named.most_common()}
+        return [
+            f"{count / max(1, self.requests):6.1%}  {name} ({count})"
+            for name, count in (measured | named).items()
         ]
 
     @property

@@ -124,7 +124,8 @@ class Prompt:
 class Request:
     """One question: a dialogue and a query. `gold` is absent where nobody knows the answer.
 
-    `id` is unique within a dataset; `where` names the file and record it was read from.
+    `id` is unique within a dataset; `where` names the file and record it was read from; `shares` are
+    the parts of the dataset that it counts to, in the dataset's own words (`zh`, `no-overlap`).
     """
 
     id: str
@@ -133,6 +134,7 @@ class Request:
     prompt: Prompt
     gold: Fragment | None = None
     where: str = ""
+    shares: tuple[str, ...] = ()
 
     @cached_property
     def digest(self) -> str:

@@ -1,0 +1,1 @@
+"""A small synthetic world: chats with drawn pictures."""

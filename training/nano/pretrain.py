@@ -1,0 +1,152 @@
+"""Makes `f2rvlm-nano-base`: python -m f2rcli.training.nano.pretrain FOLDER
+
+The same command goes on where it was stopped. What made a model of this size learn at all, measured
+on smaller worlds: the vocabulary grows (otherwise it stays on a plateau of the right form with ids at
+chance), then the dialogues do; and helper losses, which see the lines one by one (losses.py).
+"""
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+from torch import nn
+
+from f2rcli.adapters.vlm.loading import choose_device, load
+from f2rcli.tasks.types import Request
+from f2rcli.training.nano.architecture import save_untrained
+from f2rcli.training.nano.corpus import Stage, requests, save_pictures, texts
+from f2rcli.training.nano.losses import WEIGHTS, Losses
+
+SEED = 0
+TOKENIZER_CHATS = 3000
+STAGES = (
+    Stage(280, 4, 2, (1, 2), (3, 3), 40),
+    Stage(400, 6, 3, (1, 2), (3, 3), 32, nothing=0.1),
+    Stage(520, 10, 4, (1, 3), (3, 3), 32, nothing=0.2),
+    Stage(680, 16, 6, (1, 3), (3, 3), 32, nothing=0.2),
+    Stage(1000, 26, 8, (1, 3), (3, 3), 32, nothing=0.2, invented=0.15),
+    Stage(1400, 26, 8, (1, 6), (3, 3), 24, 0.2, 0.2, set_prompt=0.1, later_ids=0.1, typos=0.03),
+    Stage(2000, 26, 8, (2, 10), (3, 3), 14, 0.2, 0.2, set_prompt=0.2, later_ids=0.1, typos=0.05),
+    Stage(2400, 26, 8, (4, 18), (2, 5), 8, 0.2, 0.2, set_prompt=0.3, later_ids=0.2, typos=0.05),
+)
+GROUP = 4  # batches that are drawn together and sorted by length, against padding
+LEARNING_RATE, WARM_UP, DECAY, FINAL = 1e-3, 100, 0.4, 0.05
+SAVE_EVERY, LOG_EVERY = 100, 25
+
+
+class Pretraining:
+    """The state of a pre-training in a folder: `state.pt`, `log.jsonl`, and what it reads."""
+
+    def __init__(self, folder: Path, stages: Sequence[Stage] = STAGES) -> None:
+        self.folder, self.stages, self.step = folder, stages, 0
+        self.pictures = folder / "pictures"
+        save_pictures(self.pictures)
+        untrained = folder / "untrained"
+        if not untrained.exists():
+            part = folder / "untrained.part"
+            save_untrained(part, texts(TOKENIZER_CHATS, SEED), SEED)
+            part.rename(untrained)
+        loaded = load(untrained, None, "float32", choose_device(None), max_pixels=10**9)
+        torch.manual_seed(SEED)
+        self.losses = Losses(loaded)
+        self.model: Any = loaded.base.train()
+        weights = [*self.model.parameters(), *self.losses.heads.parameters()]
+        self.optimiser = torch.optim.AdamW(weights, LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01)
+        self._resume()
+
+    def run(self) -> None:
+        started, group = time.time(), self._draw()
+        while self.step < self.stages[-1].until:
+            if self.step % GROUP == 0:
+                group = self._draw()
+            found = self.losses(group[self.step % GROUP])
+            parts = [WEIGHTS[name] * value for name, value in found.items() if name in WEIGHTS]
+            loss = torch.stack(parts).sum()
+            self.optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            for weights in self.optimiser.param_groups:
+                weights["lr"] = self._rate()
+            self.optimiser.step()
+            self.step += 1
+            if self.step % LOG_EVERY == 0:
+                values = {name: round(float(value), 4) for name, value in found.items()}
+                self._log({"step": self.step, "seconds": round(time.time() - started, 1), **values})
+            if self.step % SAVE_EVERY == 0:
+                self._save()
+
+    def _draw(self) -> list[list[Request]]:
+        """The batches of this step's group, in a random order that depends on nothing else."""
+        stage = next((s for s in self.stages if self.step < s.until), self.stages[-1])
+        rng = Random(f"pre-training {SEED} {self.step // GROUP}")
+        drawn = list(islice(requests(rng, stage, self.pictures), stage.batch * GROUP))
+        drawn.sort(key=lambda one: sum(len(u.text) for u in one.dialogue.utterances))
+        batches = [drawn[i : i + stage.batch] for i in range(0, len(drawn), stage.batch)]
+        rng.shuffle(batches)
+        return batches
+
+    def _rate(self) -> float:
+        """Linear warm-up, constant, and linear decay over the last stretch."""
+        if self.step < WARM_UP:
+            return LEARNING_RATE * (self.step + 1) / WARM_UP
+        left = 1 - (self.step - WARM_UP) / (self.stages[-1].until - WARM_UP)
+        return LEARNING_RATE * max(FINAL, min(1.0, left / DECAY))
+
+    def _log(self, line: dict[str, Any]) -> None:
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        print(line, flush=True)
+
+    def _save(self) -> None:
+        part = self.folder / "state.part"
+        state = {
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "heads": self.losses.heads.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+        torch.save(state, part)
+        part.replace(self.folder / "state.pt")
+
+    def _resume(self) -> None:
+        path, log = self.folder / "state.pt", self.folder / "log.jsonl"
+        if not path.exists():
+            log.unlink(missing_ok=True)
+            return
+        state = torch.load(path, map_location=self.losses.device, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.losses.heads.load_state_dict(state["heads"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step = state["step"]
+        lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if json.loads(line)["step"] <= self.step]
+        log.write_text("".join(kept), encoding="utf-8")
+
+    def finish(self) -> Path:
+        """Writes the finished checkpoint in 16 bits and returns its folder."""
+        done = self.folder / "checkpoint"
+        shutil.rmtree(done, ignore_errors=True)
+        shutil.copytree(self.folder / "untrained", done)
+        self.model.to(torch.float16).save_pretrained(done)
+        return done
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Pre-train f2rvlm-nano-base.")
+    parser.add_argument("folder", type=Path, help="where state, log and the finished checkpoint go")
+    folder: Path = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    pretraining = Pretraining(folder)
+    pretraining.run()
+    print(pretraining.finish())
+
+
+if __name__ == "__main__":
+    main()
