@@ -17,6 +17,7 @@ from f2rcli import (
     score,
     show,
     table,
+    train,
 )
 
 INTERRUPTED = 130
@@ -46,6 +47,7 @@ for command in (
     models.models,
     models.tasks,
     data.group,
+    train.group,
 ):
     cli.add_command(command)
 

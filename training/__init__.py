@@ -1,1 +1,1 @@
-"""SFT, curriculum, GRPO, rewards and recipes (to come)."""
+"""Supervised fine-tuning of any checkpoint that the transformers adapter loads, by recipe."""

@@ -15,19 +15,14 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from f2rcli.adapters.vlm.inputs import ModelInput, squash
-from f2rcli.tasks.errors import InputError
+from f2rcli.adapters.vlm.loading import vision_tower
 
 
 class InputAudit:
     """Give it a batch before it is generated from, and ask for the faults afterwards."""
 
     def __init__(self, base: PreTrainedModel, tokenizer: Any, image_token_id: int) -> None:
-        tower = getattr(base.model, "visual", None)
-        if tower is None:
-            raise InputError(
-                f"the input audit has no place to listen in a {base.config.model_type}",
-                fix="supported are Qwen2-VL, Qwen2.5-VL and Qwen3-VL",
-            )
+        tower = vision_tower(base)
         self.tokenizer = tokenizer
         self.image_token_id = image_token_id
         self.expected: list[ModelInput] = []

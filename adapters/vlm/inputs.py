@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -49,7 +49,7 @@ class InputBuilder:
             self.cache, self.cached_for = {}, request.dialogue.digest
         files = {image.id: image.file for image in request.dialogue.images}
         messages, order, escaped = self._messages(request)
-        text = self.processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        text = self._templated(messages, add_generation_prompt=True)
         _check_template(messages, text, self.processor.image_token)
         images = [self._image(files[image_id]) for image_id in order]
         replacements = [self.processor.replace_image_token(image, 0) for image in images]
@@ -57,6 +57,29 @@ class InputBuilder:
         ids = self.tokenizer(expanded, add_special_tokens=False)["input_ids"]
         visual_tokens = [text.count(self.processor.image_token) for text in replacements]
         return ModelInput(request, text, ids, images, visual_tokens, escaped)
+
+    def ending(self, request: Request, answer: str) -> str:
+        """What the chat template writes behind the request's prompt if this is the model's answer.
+
+        Raises InputError if the prompt of an answered turn is not the one that is answered from.
+        """
+        messages, _, _ = self._messages(request)
+        prompt = self._templated(messages, add_generation_prompt=True)
+        spoken = {"role": "assistant", "content": [{"type": "text", "text": answer}]}
+        whole = self._templated([*messages, spoken], add_generation_prompt=False)
+        ending = whole.removeprefix(prompt)
+        if not whole.startswith(prompt) or not ending.lstrip().startswith(answer):
+            raise InputError(
+                "the chat template does not write an answer straight behind the prompt that asks for it",
+                fix="use a checkpoint whose template does (not one that opens with a thinking block)",
+            )
+        return ending
+
+    def _templated(self, messages: list[dict[str, Any]], *, add_generation_prompt: bool) -> str:
+        text: str = self.processor.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=add_generation_prompt
+        )
+        return text
 
     def _messages(self, request: Request) -> tuple[list[dict[str, Any]], list[int], int]:
         """Chat messages with pictures in place, the image ids in that order, and the escapes."""
@@ -100,14 +123,19 @@ class InputBuilder:
             self.cache[file] = dict(processed)
         return self.cache[file]
 
-    def collate(self, inputs: list[ModelInput]) -> dict[str, Tensor]:
-        """A left-padded batch: `input_ids`, `attention_mask` (both batch × length), image tensors."""
+    def collate(
+        self, inputs: list[ModelInput], padding: Literal["left", "right"] = "left"
+    ) -> dict[str, Tensor]:
+        """A padded batch: `input_ids`, `attention_mask` (both batch × length), image tensors."""
         longest = max(len(one.ids) for one in inputs)
         pad = self.tokenizer.pad_token_id
         pad = self.tokenizer.eos_token_id if pad is None else pad
-        lengths = [longest - len(one.ids) for one in inputs]
-        rows = [[pad] * gap + one.ids for gap, one in zip(lengths, inputs, strict=True)]
-        mask = [[0] * gap + [1] * len(one.ids) for gap, one in zip(lengths, inputs, strict=True)]
+        gaps = [longest - len(one.ids) for one in inputs]
+        rows = [[pad] * gap + one.ids for gap, one in zip(gaps, inputs, strict=True)]
+        mask = [[0] * gap + [1] * len(one.ids) for gap, one in zip(gaps, inputs, strict=True)]
+        if padding == "right":
+            for padded in (rows, mask):
+                padded[:] = [row[gap:] + row[:gap] for gap, row in zip(gaps, padded, strict=True)]
         batch = {"input_ids": torch.tensor(rows), "attention_mask": torch.tensor(mask)}
         if getattr(self.processor, "return_mm_token_type_ids", False):
             types = self.processor.create_mm_token_type_ids(rows)

@@ -83,6 +83,17 @@ def load(folder: Path, adapter: Path | None, dtype: str, device: str, max_pixels
     return Loaded(model, base, processor, _generation(folder, base))
 
 
+def vision_tower(base: PreTrainedModel) -> torch.nn.Module:
+    """What turns pictures into visual tokens, its projector included."""
+    tower: torch.nn.Module | None = getattr(base.model, "visual", None)
+    if tower is None:
+        raise InputError(
+            f"the input audit has no place to listen in a {base.config.model_type}",
+            fix="supported are Qwen2-VL, Qwen2.5-VL and Qwen3-VL",
+        )
+    return tower
+
+
 def _generation(folder: Path, base: PreTrainedModel) -> GenerationConfig:
     """The checkpoint's generation config; an unreadable one is an error, not the defaults."""
     if not (folder / "generation_config.json").is_file():

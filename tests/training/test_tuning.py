@@ -1,0 +1,75 @@
+"""Which weights are trained: the tower left alone, adapters as an evaluation loads them."""
+
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+from recipes import LORA
+from safetensors.torch import load_file
+
+from f2rcli.adapters.checkpoints import folder_digest
+from f2rcli.adapters.vlm import VLM
+from f2rcli.tasks.errors import InputError
+from f2rcli.tasks.types import Request
+
+Train = Callable[..., Path]
+LoadVLM = Callable[..., VLM]
+WEIGHTS = "checkpoint/model.safetensors"
+
+
+def test_a_frozen_vision_tower_stays_as_it_is(train_tiny: Train, tiny_qwen2_vl: Path) -> None:
+    folder = train_tiny(freeze_vision=True)
+    before, after = load_file(tiny_qwen2_vl / "model.safetensors"), load_file(folder / WEIGHTS)
+    same = {name for name in before if torch.equal(before[name], after[name])}
+    assert {name for name in before if name.startswith("visual.")} == same
+
+
+@pytest.mark.parametrize("kind", ["qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
+def test_lora_leaves_an_adapter_and_the_base_alone(
+    train_tiny: Train, load_vlm: LoadVLM, tmp_path: Path, asked: list[Request], kind: str
+) -> None:
+    """The 7B recipe's ways: bfloat16, gradient checkpointing, the vision tower frozen."""
+    base = getattr(tiny, kind)(tmp_path / kind)
+    digest = folder_digest(base)
+    published = {
+        "precision": "bfloat16",
+        "loop.gradient_checkpointing": True,
+        "freeze_vision": True,
+        "loop.accumulation": 2,
+    }
+    folder = train_tiny(base=base, **LORA, **published)
+    assert folder_digest(base) == digest
+    adapter = load_file(folder / "checkpoint/adapter_model.safetensors")
+    assert adapter
+    assert not any("visual" in name for name in adapter)
+    assert any(weight.abs().max() > 0 for name, weight in adapter.items() if "lora_B" in name)
+    targets = json.loads((folder / "checkpoint/adapter_config.json").read_text())["target_modules"]
+    layers = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+    assert set(targets) == layers
+    vlm = load_vlm(base, folder / "checkpoint")
+    assert all(answer.text is not None for answer in vlm.retrieve(asked[:1]))
+
+
+def test_lora_reaches_the_vision_tower_unless_it_is_frozen(train_tiny: Train) -> None:
+    folder = train_tiny(**LORA)
+    assert any("visual" in name for name in load_file(folder / "checkpoint/adapter_model.safetensors"))
+
+
+def test_lora_targets_that_are_not_there_are_refused(train_tiny: Train) -> None:
+    with pytest.raises(InputError, match=r"lora\.targets do not fit"):
+        train_tiny(**LORA, **{"lora.targets": ["nonesuch"]})
+
+
+def test_without_peft_the_install_command_is_told(
+    train_tiny: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "peft" else find(name, *rest)
+    )
+    with pytest.raises(InputError, match=r"pip install 'f2rcli\[train\]'"):
+        train_tiny(**LORA)

@@ -1,0 +1,154 @@
+"""The folder of a training: what it is, how far it came, and from where it goes on."""
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from f2rcli.results.runs import RunFolder
+from f2rcli.results.writing import replacing, write_json
+from f2rcli.tasks.errors import InputError
+
+KEPT = 2  # states; one would do, a second is there for whoever damages the first
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+class TrainingFolder:
+    """training.json, log.jsonl, state/step-N, validation/step-N and, in the end, checkpoint.
+
+    A state or checkpoint is written in state/unfinished and renamed when it is whole, so that one
+    which has its name is complete, whenever the process is killed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.record_file = path / "training.json"
+        self.log_file = path / "log.jsonl"
+        self.states = path / "state"
+        self.unfinished = path / "state" / "unfinished"
+        self.checkpoint = path / "checkpoint"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Raises InputError if another process writes this folder."""
+        with RunFolder(self.path).locked():
+            yield
+
+    def record(self) -> dict[str, Any] | None:
+        """training.json, or None if there is none. Raises InputError if it is something else."""
+        if not self.record_file.exists():
+            return None
+        try:
+            record = json.loads(self.record_file.read_text(encoding="utf-8"))
+            record["identity"]["recipe"], record["finished"], record["sessions"], record["samples"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            what = f"not a training's record ({error})"
+            raise InputError(what, where=str(self.record_file), fix="choose another --out") from None
+        return dict(record)
+
+    def finished(self, recipe: dict[str, Any]) -> bool:
+        """Whether the recipe was trained here to its end. Raises InputError for another recipe's."""
+        record = self.record()
+        if record is None:
+            return False
+        self._compare(record, {"recipe": recipe})
+        return record["finished"] is not None
+
+    def begin(
+        self, identity: dict[str, Any], description: dict[str, Any], environment: dict[str, Any]
+    ) -> None:
+        """Write training.json, or note in it that another session goes on.
+
+        Raises InputError if what is there was trained from anything else.
+        """
+        session = {"started": _now(), "finished": None, "environment": environment}
+        record = self.record()
+        if record is None:
+            record = {
+                "identity": identity,
+                **description,
+                "samples": None,
+                "started": session["started"],
+                "sessions": [],
+            }
+        self._compare(record, identity)
+        record["finished"] = None
+        record["sessions"].append(session)
+        write_json(self.record_file, record)
+        shutil.rmtree(self.unfinished, ignore_errors=True)
+
+    def note(self, **values: Any) -> None:
+        write_json(self.record_file, {**(self.record() or {}), **values})
+
+    def finish(self) -> None:
+        record = self.record() or {}
+        record["finished"] = record["sessions"][-1]["finished"] = _now()
+        write_json(self.record_file, record)
+
+    def _compare(self, record: dict[str, Any], identity: dict[str, Any]) -> None:
+        recorded = record["identity"]
+        other = [name for name, value in identity.items() if recorded.get(name) != value]
+        if not other:
+            return
+        if "recipe" in other and isinstance(recorded["recipe"], dict):
+            old, new = recorded["recipe"], identity["recipe"]
+            other = [f"recipe's {key}" for key in new if new[key] != old.get(key)] or other
+        raise InputError(
+            f"holds a training with another {' and '.join(other)}",
+            where=str(self.path),
+            fix="choose another --out, or move it away",
+        )
+
+    def latest_state(self) -> tuple[int, Path | None]:
+        """The step and the folder of the last complete state; 0 and None without one."""
+        return max(self._states(), default=(0, None))  # no two states are of one step
+
+    def _states(self) -> list[tuple[int, Path | None]]:
+        found = self.states.glob("step-*")
+        return [(int(s.name[5:]), s) for s in found if s.name[5:].isdigit() and s.is_dir()]
+
+    def keep(self, written: Path, step: int) -> None:
+        """Make a written folder the state of a step, and drop the oldest of those before it."""
+        publish(written, self.states / f"step-{step}")
+        for _, old in sorted(self._states())[:-KEPT]:
+            if old:
+                discarded = self.unfinished / f"old-{old.name}"
+                old.rename(discarded)  # first, so that what is half deleted has no state's name
+                shutil.rmtree(discarded)
+
+    def rewind(self, step: int) -> float:
+        """Drop what the log has after a step, and a torn line; the seconds that are then logged."""
+        if not self.log_file.exists():
+            return 0.0
+        kept: list[dict[str, Any]] = []
+        for raw in self.log_file.read_bytes().split(b"\n")[:-1]:
+            with contextlib.suppress(ValueError):
+                kept.append(json.loads(raw))
+        kept = [line for line in kept if line["step"] <= step]
+        with replacing(self.log_file) as file:
+            file.writelines(json.dumps(line) + "\n" for line in kept)
+        return float(kept[-1]["seconds"]) if kept else 0.0
+
+    def log(self, line: dict[str, Any]) -> None:
+        with self.log_file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def publish(written: Path, name: Path) -> None:
+    """Give a whole folder its name, in place of what has it. What has the name is on disk."""
+    for file in written.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as opened:
+                os.fsync(opened.fileno())
+    if name.exists():
+        shutil.rmtree(name)
+    written.rename(name)

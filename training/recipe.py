@@ -1,0 +1,197 @@
+"""A training recipe: a short TOML file as frozen dataclasses, or one line that says what is wrong."""
+
+import dataclasses
+import math
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from f2rcli.tasks.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a value must be, in words and as a test."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+def _number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _share(value: Any) -> bool:
+    return _number(value) and 0 <= value < 1
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(v, str) and v for v in value)
+
+
+Text = Annotated[str, Rule("text", lambda v: isinstance(v, str) and bool(v))]
+Texts = Annotated[tuple[str, ...], Rule("a list of texts", _texts)]
+Flag = Annotated[bool, Rule("true or false", lambda v: isinstance(v, bool))]
+Whole = Annotated[int, Rule("a whole number from 0", lambda v: type(v) is int and v >= 0)]
+Count = Annotated[int, Rule("a whole number above 0", lambda v: type(v) is int and v > 0)]
+Positive = Annotated[float, Rule("a number above 0", lambda v: _number(v) and v > 0)]
+Decay = Annotated[float, Rule("a number from 0", lambda v: _number(v) and v >= 0)]
+Share = Annotated[float, Rule("a number from 0 to below 1", _share)]
+Betas = Annotated[
+    tuple[float, float],
+    Rule(
+        "two numbers from 0 to below 1",
+        lambda v: isinstance(v, list) and len(v) == 2 and all(map(_share, v)),
+    ),
+]
+Precision = Literal["float32", "bfloat16"]
+Storage = Literal["float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """F1 by generation on so many requests of a task, every so many steps and at the end."""
+
+    data: Text
+    requests: Count
+    every: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Lora:
+    """`targets`: names of the layers that get an adapter; left out, every linear layer."""
+
+    rank: Count
+    alpha: Count
+    dropout: Share
+    targets: Texts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """Samples of more tokens are dropped; pictures of more pixels are made smaller."""
+
+    max_tokens: Count
+    max_pixels: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Optimiser:
+    """AdamW. `warmup` is a share of all steps; `clip` the largest norm of a step's gradient."""
+
+    learning_rate: Positive
+    betas: Betas
+    weight_decay: Decay
+    schedule: Literal["cosine", "linear"]
+    warmup: Share
+    clip: Positive
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """`epochs` or `steps`, one of the two. A step is batch_size × accumulation samples a process."""
+
+    batch_size: Count
+    accumulation: Count
+    gradient_checkpointing: Flag
+    save_every: Count
+    log_every: Count
+    epochs: Positive | None = None
+    steps: Count | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that a training's result depends on, save the files that it names.
+
+    `precision` is computed in; `save_as` is how the final weights are stored. `report` names trackers
+    beside the log; none is used unless it is named.
+    """
+
+    name: str
+    base: Text
+    data: Text
+    seed: Whole
+    method: Literal["full", "lora"]
+    freeze_vision: Flag
+    precision: Precision
+    save_as: Storage
+    length: Length
+    optimiser: Optimiser
+    loop: Loop
+    validation: Validation
+    lora: Lora | None = None
+    report: tuple[Literal["tensorboard", "wandb"], ...] = ()
+
+
+def shipped() -> list[str]:
+    files = resources.files("f2rcli.training").joinpath("recipes").iterdir()
+    return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
+
+
+def load_recipe(config: str) -> Recipe:
+    """A shipped recipe by name, or a file. Raises InputError naming the file and the key at fault."""
+    if config in shipped():
+        file = resources.files("f2rcli.training").joinpath("recipes", f"{config}.toml")
+        where, text = f"{config}.toml", file.read_text(encoding="utf-8")
+    else:
+        where = config
+        try:
+            text = Path(config).read_text(encoding="utf-8-sig")
+        except FileNotFoundError:
+            known = ", ".join(shipped())
+            raise InputError("no such recipe", where=config, fix=f"{known}; or a file") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"cannot be read ({error})", where=config) from None
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"not TOML: {error}", where=where) from None
+    if "name" in table:
+        raise InputError("name is no key", where=where, fix="a recipe is called as its file")
+    recipe: Recipe = _read(Recipe, {**table, "name": Path(where).stem}, where)
+    if (recipe.loop.epochs is None) == (recipe.loop.steps is None):
+        raise InputError("loop needs one of epochs and steps", where=where)
+    if (recipe.method == "lora") != (recipe.lora is not None):
+        raise InputError("the table lora goes with method = 'lora', and only with it", where=where)
+    return recipe
+
+
+def _read(cls: Any, table: dict[str, Any], where: str, path: str = "") -> Any:
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    hints = get_type_hints(cls, include_extras=True)
+    for key in table:
+        if key not in fields:
+            raise InputError(f"{path}{key} is no key", where=where, fix=f"keys are {', '.join(fields)}")
+    for key, field in fields.items():
+        if key not in table and field.default is dataclasses.MISSING:
+            raise InputError(f"{path}{key} is missing", where=where)
+    return cls(**{key: _value(hints[key], value, where, path + key) for key, value in table.items()})
+
+
+def _value(hint: Any, value: Any, where: str, path: str) -> Any:
+    """The value as its annotation says. Raises InputError if it is not that."""
+    if type(None) in get_args(hint):  # an optional key that is there
+        hint = next(choice for choice in get_args(hint) if choice is not type(None))
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, dict):
+            raise InputError(f"{path} {value!r} is no table", where=where)
+        return _read(hint, value, where, f"{path}.")
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            known = ", ".join(get_args(hint))
+            raise InputError(f"{path} {value!r} is none of {known}", where=where)
+        return value
+    if get_origin(hint) is tuple:  # of literals
+        if not isinstance(value, list):
+            raise InputError(f"{path} {value!r} is not a list", where=where)
+        return tuple(_value(get_args(hint)[0], part, where, path) for part in value)
+    if hint is str:
+        return value
+    rule: Rule = hint.__metadata__[0]
+    if not rule.holds(value):
+        raise InputError(f"{path} {value!r} is not {rule.words}", where=where)
+    return tuple(value) if isinstance(value, list) else value

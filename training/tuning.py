@@ -1,0 +1,72 @@
+"""Which weights are trained: all of them or an adapter's, with or without the vision tower."""
+
+import importlib.util
+import re
+import warnings
+from dataclasses import replace
+from typing import Any
+
+from torch.nn import Linear
+from transformers import PreTrainedModel
+
+from f2rcli.adapters.vlm.loading import Loaded, vision_tower
+from f2rcli.tasks.errors import InputError
+from f2rcli.training.recipe import Lora, Recipe
+
+
+def check_peft() -> None:
+    if importlib.util.find_spec("peft") is None:
+        raise InputError("LoRA needs peft", fix="pip install 'f2rcli[train]'")
+
+
+def prepare(loaded: Loaded, recipe: Recipe, name: str) -> Loaded:
+    """The model with what is trained marked as such, inside an adapter where the recipe says so.
+
+    `name` is what the adapter calls its base. Raises InputError for layers that the model lacks.
+    """
+    if recipe.lora:
+        adapted = _with_lora(loaded, recipe.lora, recipe.freeze_vision)
+        adapted.peft_config["default"].base_model_name_or_path = name
+        return replace(loaded, model=adapted)
+    if recipe.freeze_vision:
+        vision_tower(loaded.base).requires_grad_(False)
+    return loaded
+
+
+def _with_lora(loaded: Loaded, lora: Lora, freeze_vision: bool) -> Any:
+    from peft import LoraConfig, get_peft_model
+
+    tower = _name_of(vision_tower(loaded.base), loaded.base)
+    left_out = rf"{re.escape(tower)}\..*" if freeze_vision else None
+    every = _linear_layers(loaded.base, left_out) if left_out else "all-linear"
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=list(lora.targets) if lora.targets else every,
+        exclude_modules=left_out,
+        task_type="CAUSAL_LM",
+    )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # peft's, of transformers' next version
+            return get_peft_model(loaded.base, config)
+    except ValueError as error:
+        raise InputError(f"lora.targets do not fit the model: {error}") from None
+
+
+def _linear_layers(base: PreTrainedModel, left_out: str) -> list[str]:
+    """Last parts of the names of all linear layers but the output's, whatever the architecture.
+
+    (peft's "all-linear" would also list what is left out again, which other tools stumble over.)
+    """
+    head: Any = base.get_output_embeddings()  # type: ignore[no-untyped-call]
+    output = _name_of(head, base)
+    names = [name for name, module in base.named_modules() if isinstance(module, Linear)]
+    kept = [name for name in names if name != output and not re.fullmatch(left_out, name)]
+    return sorted({name.rpartition(".")[2] for name in kept})
+
+
+def _name_of(wanted: Any, base: PreTrainedModel) -> str:
+    names: dict[int, str] = {id(module): name for name, module in base.named_modules()}
+    return names[id(wanted)]
