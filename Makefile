@@ -7,10 +7,11 @@ OUT ?= runs
 
 .PHONY: eval test test-all check lint types bench wheel clean
 
-eval: $(READY)  ## the main job: reference rows and bm25 on the example chats
-	$(BIN)/f2r eval --model bm25 random everything nothing oracle --task example --out $(OUT)
+eval: $(READY)  ## the main job: bm25 and the reference rows on both mini sets
+	$(BIN)/f2r eval --model bm25 random everything nothing oracle --task mini --out $(OUT)
 	@echo
-	@echo "Next: $(BIN)/f2r retrieve --model bm25 YOUR_CHAT.json \"what you look for\""
+	@echo "Next: $(BIN)/f2r retrieve --model bm25 mini-chat \"the landlord\""
+	@echo "      $(BIN)/f2r retrieve --model bm25 YOUR_CHAT.json \"what you look for\""
 	@echo "      $(BIN)/f2r eval --model qwen2-vl --data-root FOLDER_WITH_MLDR_AND_WECHAT"
 	@echo "      $(BIN)/f2r --help"
 
@@ -42,7 +43,7 @@ wheel: $(READY)  ## the built wheel works in an empty environment, outside the c
 	$(PYTHON) -m venv build/empty/venv
 	build/empty/venv/bin/pip install -q -c constraints.txt build/wheel/*.whl
 	cd build/empty && venv/bin/f2r --help > /dev/null
-	cd build/empty && venv/bin/f2r eval --model bm25 oracle --task example --out runs
+	cd build/empty && F2R_CACHE=cache venv/bin/f2r eval --model bm25 oracle --task mini --out runs
 
 $(READY): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

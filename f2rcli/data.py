@@ -72,14 +72,18 @@ def mini(names: tuple[str, ...], seed: int | None, out: Path | None) -> None:
     set with the same properties and other dialogues.
     """
     from f2rcli.tasks.datasets import GROUPS, task_rows
-    from f2rcli.tasks.mini.cache import make, ready
+    from f2rcli.tasks.mini.cache import make, must_be_new, ready
 
     known = [name for name, row in task_rows().items() if row.made]
     if unknown := [name for name in names if name not in known]:
         raise click.UsageError(f"no mini set {unknown[0]!r}; there are {', '.join(known)}")
     if (seed is None) != (out is None):
         raise click.UsageError("--seed and --out belong together")
-    for name in dict.fromkeys(names or GROUPS["mini"]):
+    wanted = dict.fromkeys(names or GROUPS["mini"])
+    if out:  # before any is made
+        for name in wanted:
+            must_be_new(out / name)
+    for name in wanted:
         if seed is None or out is None:
             click.echo(f"{name} (synthetic): {ready(name)}")
             continue

@@ -28,17 +28,17 @@ def models(registry: Path | None) -> None:
 def tasks(data_root: Path | None) -> None:
     """List the named tasks and whether their data is there."""
     from f2rcli.results.render import console, print_rows
-    from f2rcli.tasks.datasets import default_data_root, task_rows
+    from f2rcli.tasks.datasets import GROUPS, default_data_root, task_rows
 
-    root = data_root or default_data_root()
-    rows = [
-        [
-            name,
-            row.protocol,
-            row.domain,
-            str(row.find(root) or f"not under {root.resolve()}: {row.source}"),
-        ]
-        for name, row in task_rows().items()
-    ]
-    print_rows(["task", "protocol", "domain", "data"], rows, console())
-    click.echo("\nAny file of records or chats is a task too: --task chats.json, --task wechat=PATH.")
+    root, rows = data_root or default_data_root(), task_rows()
+
+    def line(name: str) -> list[str]:
+        row = rows[name]
+        missing = row.source if row.made else f"not under {root.resolve()}: {row.source}"
+        return [name, row.protocol, row.domain, str(row.find(root) or missing)]
+
+    print_rows(["task", "protocol", "domain", "data"], map(line, rows), console())
+    click.echo()
+    for name, several in GROUPS.items():
+        click.echo(f"--task {name} stands for {' and '.join(several)}.")
+    click.echo("Any file of records or chats is a task too: --task chats.json, --task wechat=PATH.")

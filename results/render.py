@@ -16,6 +16,7 @@ from f2rcli.tasks.scoring import Average, Scorer
 HEADERS = {"precision": "P", "recall": "R", "f1": "F1", "mcc": "MCC"}
 STYLES = {"reference": "dim", "published": "italic"}
 NUMBER_WIDTH = 8  # with the gap before it
+FAILURES_WIDTH = 14  # where there are any; longer ones are folded
 MODEL_WIDTH = 34
 
 
@@ -40,8 +41,10 @@ def print_table(table: Table, parts: Iterable[str], to: Console) -> None:
     """One table a part (joint, utterance, image), as many tasks beside each other as fit."""
     tasks = list(table.tasks)
     head = max((cell_len(line) + 3 for task in tasks for line in _head(table, task)), default=0)
-    task_width = max(NUMBER_WIDTH, head) + 3 * NUMBER_WIDTH
-    fitting = max(1, (to.width - MODEL_WIDTH) // task_width)
+    width = (
+        max(NUMBER_WIDTH, head) + 3 * NUMBER_WIDTH + (FAILURES_WIDTH if _failing(table, tasks) else 0)
+    )
+    fitting = max(1, (to.width - MODEL_WIDTH) // width)
     for part in parts:
         for begin in range(0, len(tasks), fitting):
             _print_part(table, part, tasks[begin : begin + fitting], to)
@@ -53,7 +56,7 @@ def _print_part(table: Table, part: str, tasks: list[str], to: Console) -> None:
     drawn = _grid(to)
     drawn.add_column(f"{part}, %", overflow="fold")
     drawn.add_column("trained", overflow="fold")
-    failing = {task for task in tasks for row in table.rows if _remarks(row.scores.get(task))}
+    failing = _failing(table, tasks)
     for task in tasks:
         for number, metric in enumerate(NAMES):
             head = _head(table, task) if number == 0 else []
@@ -76,6 +79,11 @@ def _print_part(table: Table, part: str, tasks: list[str], to: Console) -> None:
 def _head(table: Table, task: str) -> list[str]:
     """What stands above a task's first numbers."""
     return [task, "(synthetic)"] if task in table.synthetic else [task]
+
+
+def _failing(table: Table, tasks: list[str]) -> set[str]:
+    """Tasks that have a column for failures."""
+    return {task for task in tasks for row in table.rows if _remarks(row.scores.get(task))}
 
 
 def _draw(drawn: rich.table.Table, to: Console) -> None:

@@ -21,14 +21,14 @@ def parse_chat(chat: dict[str, Any], template: PromptTemplate) -> Parsed:
     dialogue = parse_dialogue(chat, parsed)
     queries, golds = _queries(chat, parsed), chat.get("gt_turns")
     turns_of = _turns_by_query(golds, len(queries), parsed)
+    shares = parsed.shares(chat)
     for query, turns in zip(queries, turns_of, strict=True):
         gold = _gold(turns, dialogue, parsed)
         text = query.strip()
         if not text:
             parsed.problems.append("the query is empty")
         prompt = template.render(text, dialogue)
-        request = Request("", dialogue, Query(text), prompt, gold, shares=parsed.shares(chat))
-        parsed.requests.append(request)
+        parsed.requests.append(Request("", dialogue, Query(text), prompt, gold, shares=shares))
     return parsed
 
 

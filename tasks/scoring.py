@@ -114,13 +114,11 @@ class Tally:
 
     protocol: Protocol
     samples: int = 0
-    exact: int = 0
     micro: dict[str, Counts] = field(default_factory=lambda: {m: Counts() for m in MODALITIES})
     macro: dict[str, "Mean"] = field(default_factory=dict)
 
     def add(self, verdict: Verdict) -> None:
         self.samples += 1
-        self.exact += verdict.exact
         for modality in MODALITIES:
             self.micro[modality].add(verdict.counts(modality))
         parts = {modality: verdict.sample(modality) for modality in MODALITIES}
@@ -131,7 +129,7 @@ class Tally:
             self.macro.setdefault(modality, Mean()).add(part)
 
     def __add__(self, other: "Tally") -> "Tally":
-        both = Tally(self.protocol, self.samples + other.samples, self.exact + other.exact)
+        both = Tally(self.protocol, self.samples + other.samples)
         for tally in (self, other):
             for modality, counts in tally.micro.items():
                 both.micro[modality].add(counts)
@@ -185,6 +183,7 @@ class Scorer:
         self.failures: Counter[str] = Counter()
         self.out_of_range = 0
         self.synthetic = 0
+        self.right = 0
 
     def add(self, prediction: Prediction) -> Verdict:
         verdict = JUDGES[self.protocol](prediction)
@@ -192,6 +191,7 @@ class Scorer:
         self.failures.update(verdict.failures)
         self.out_of_range += verdict.out_of_range.size
         self.synthetic += SYNTHETIC in prediction.shares
+        self.right += verdict.exact
         return verdict
 
     @property
@@ -202,7 +202,7 @@ class Scorer:
     def exact(self) -> float:
         """Share of the requests whose answer is the gold fragment: for those that match nothing, the
         one number that says something (there is no true positive to count)."""
-        return (self.answered.exact + self.unanswered.exact) / max(1, self.samples)
+        return self.right / max(1, self.samples)
 
     def result(self, average: Average = "micro") -> dict[str, Any]:
         """The object of scores.json.

@@ -3,9 +3,23 @@
 from pathlib import Path
 
 import pytest
+import small_sets
 import tiny
+from hypothesis import settings
+
+from f2rcli.tasks.mini import cache, sets
 
 GOLDEN = Path(__file__).parent / "golden"
+
+# What a busy machine takes long for is no failure.
+settings.register_profile("f2r", deadline=None)
+settings.load_profile("f2r")
+
+
+@pytest.fixture(autouse=True)
+def _no_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Mini sets that the tester has are no part of a test, and a test's are not left there."""
+    monkeypatch.setenv("F2R_CACHE", str(tmp_path_factory.getbasetemp() / "缓存"))
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +32,14 @@ def golden() -> Path:
 def tiny_qwen2_vl(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random checkpoint in the shape of Qwen2-VL, made once a session."""
     return tiny.qwen2_vl(tmp_path_factory.mktemp("qwen2_vl"))
+
+
+@pytest.fixture
+def small_mini(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Every mini set is eight dialogues small, and kept in a cache of the test's own."""
+    root = tmp_path / "缓存"
+    monkeypatch.setenv("F2R_CACHE", str(root))
+    monkeypatch.setattr(cache, "expected_digest", small_sets.digest)
+    for name, made in small_sets.SMALL.items():
+        monkeypatch.setitem(sets.SETS, name, made)
+    return root

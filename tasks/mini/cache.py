@@ -60,8 +60,7 @@ def make(name: str, seed: int, folder: Path, expected: str | None = None) -> str
 
     Raises InputError if the folder is there already, or if the digest is not the expected one.
     """
-    if folder.exists():
-        raise InputError("is there already", where=str(folder), fix="give another folder")
+    must_be_new(folder)
     part = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -77,3 +76,8 @@ def make(name: str, seed: int, folder: Path, expected: str | None = None) -> str
         )
     part.rename(folder)
     return digest
+
+
+def must_be_new(folder: Path) -> None:
+    if folder.exists():
+        raise InputError("is there already", where=str(folder), fix="give another folder")

@@ -111,7 +111,9 @@ def _noisy(rng: Random, manner: Manner, line: Line, phrases: Phrases) -> Line:
     text = line.text
     if rng.random() < manner.typos:
         text = _mistyped(rng, text)
-    return Line(line.topic, text + rng.choice(phrases.habit), line.thing, line.kind)
+    if text:
+        text += rng.choice(phrases.habit)
+    return Line(line.topic, text, line.thing, line.kind)
 
 
 def _mistyped(rng: Random, text: str) -> str:

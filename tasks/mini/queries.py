@@ -45,14 +45,15 @@ def ask(rng: Random, kind: Kind, topic: Topic, lines: Sequence[Line]) -> Asked:
     phrases = query_phrases(topic.language)
     drawn = kind == "picture-only" and rng.random() < 0.5
     patterns = phrases.pictures if drawn else phrases.about
+    said = set().union(*map(content_words, fragment))
     words: Sequence[str] = topic.asked
-    if kind == "overlap":
-        words = [word for word in topic.words if any(word in text for text in fragment)]
+    if kind == "overlap":  # whole words: a bridesmaid says nothing of the bride
+        whole = [word for word in topic.words if content_words(word) <= said]
+        words = [word for word in whole if any(word in text for text in fragment)]
         kind, words = ("overlap", words) if words else ("no-overlap", topic.asked)
     elif kind == "nothing" and rng.random() < 0.5:
         words = topic.words
     texts = [pattern.replace("{q}", word) for pattern in patterns for word in words]
     if kind in ("no-overlap", "picture-only"):
-        said = set().union(*map(content_words, fragment))
         texts = [text for text in texts if not content_words(text) & said] or texts
     return Asked(rng.choice(texts), kind, topic)

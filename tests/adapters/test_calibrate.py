@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from short_chats import fragment, picture, request
+from small_sets import REQUESTS
 
 from f2rcli.adapters.calibrate import calibrated_row, choose_cutoff, write_row
 from f2rcli.adapters.registry import Settings, build, find_row, load_rows
 from f2rcli.tasks.answers import parse_strict
 from f2rcli.tasks.datasets import Task, load_task
 from f2rcli.tasks.errors import InputError
+from f2rcli.tasks.mini.cache import make
 from f2rcli.tasks.types import Request
 
 
@@ -85,6 +87,24 @@ def test_the_written_row_is_a_registry_row(chats: Path, tmp_path: Path) -> None:
 def test_nothing_is_chosen_on_test_data(chats: Path) -> None:
     with pytest.raises(InputError, match="wechat is for testing only"):
         calibrated_row(load_rows()["bm25"], load_task(f"wechat={chats}"), "mine")
+
+
+def test_nothing_is_chosen_on_mini_wechat_nor_on_a_sibling(small_mini: Path, tmp_path: Path) -> None:
+    sibling = tmp_path / "姊妹"
+    make("mini-wechat", 7, sibling)
+    for spec in ("mini-wechat", str(sibling / "mini-wechat.jsonl")):
+        with pytest.raises(InputError) as caught:
+            calibrated_row(load_rows()["bm25"], load_task(spec), "mine")
+        assert str(caught.value) == (
+            "mini-wechat is for testing only; choose on training or validation data"
+        )
+
+
+def test_a_cutoff_may_be_chosen_on_the_mini_sets_that_are_not_for_testing(small_mini: Path) -> None:
+    for spec in ("mini-mldr", "mini-mldr-train"):
+        row, chosen = calibrated_row(load_rows()["bm25"], load_task(spec), "mine")
+        assert chosen.requests == REQUESTS
+        assert f"{spec}.jsonl, {REQUESTS} requests" in row
 
 
 @pytest.mark.parametrize("name", ["random", "oracle", "qwen2-vl"])

@@ -2,8 +2,10 @@
 
 import json
 import shutil
+from importlib import resources
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 from huggingface_hub import constants
 
@@ -31,6 +33,27 @@ def refused(name: str | Path) -> str:
 
 def test_a_folder_is_used_as_it_is(tiny_qwen2_vl: Path) -> None:
     assert find_checkpoint(str(tiny_qwen2_vl)) == tiny_qwen2_vl
+
+
+def test_a_checkpoint_that_f2r_brings_along(
+    tiny_qwen2_vl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints/nano").symlink_to(tiny_qwen2_vl)
+    monkeypatch.setattr(resources, "files", {"f2rcli.adapters": tmp_path}.get)
+    monkeypatch.chdir(tmp_path)
+    assert find_checkpoint("package:nano") == tmp_path / "checkpoints/nano"
+    (tmp_path / "checkpoints/nano").unlink()
+    assert refused("package:nano") == "package:nano: no such folder"
+
+
+@pytest.mark.parametrize("name", ["package:nano", "package:a/b", "package:", "package:a/b/c"])
+def test_what_f2r_does_not_bring_along_is_not_looked_for_elsewhere(
+    hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(resources, "files", {"f2rcli.adapters": tmp_path}.get)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", None)
+    assert refused(name) == f"{name}: no such folder"
 
 
 @pytest.mark.parametrize("name", ["没有", "./没有/这个", "/no/such/folder", "a/b/c", "~/no such folder"])

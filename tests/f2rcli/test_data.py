@@ -1,6 +1,7 @@
 """f2r data: check, stats, slice, merge."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -68,12 +69,49 @@ def test_pictures_outside_the_folder_are_a_problem_unless_allowed(f2r: Run, exam
 def test_stats_describe_the_requests(f2r: Run, chats: Path) -> None:
     ended = f2r("data", "stats", chats)
     assert (ended.code, ended.err) == (0, "")
-    table = {line.rsplit(None, 4)[0]: line.split()[-4:] for line in ended.out.splitlines()[1:-1]}
+    [_, *rows], [told, *shares] = (part.splitlines() for part in parted(ended.out))
+    table = {line.rsplit(None, 4)[0]: line.split()[-4:] for line in rows}
     assert table["turns"] == ["12.00"] * 4
     assert table["images"] == ["2.00"] * 4
     assert table["gold utterances"] == ["1.33", "0.00", "1.00", "3.00"]
     assert table["gold images"] == ["0.67", "0.00", "1.00", "1.00"]
-    assert "3 requests over 1 dialogues; 1 match nothing" in ended.out
+    assert told == "聊天.json: 3 requests over 1 dialogues; of the requests"
+    assert shares == [
+        " 33.3%  match nothing (1)",
+        "  0.0%  only images (0)",
+        " 33.3%  only utterances with pictures (1)",  # 谁带蛋糕: turn 7 is a picture
+        " 66.7%  no content word shared with the fragment (2)",
+    ]
+
+
+def test_stats_say_what_is_synthetic_and_which_shares_the_data_names(f2r: Run, small_mini: Path) -> None:
+    ended = f2r("data", "stats", "mini-wechat")
+    assert (ended.code, ended.err) == (0, "")
+    told, *shares = parted(ended.out)[1].splitlines()
+    assert told == "mini-wechat: 20 requests over 8 dialogues, synthetic; of the requests"
+    assert shares[:4] == [
+        " 15.0%  match nothing (3)",
+        "  0.0%  only images (0)",
+        " 20.0%  only utterances with pictures (4)",
+        " 55.0%  no content word shared with the fragment (11)",
+    ]
+    named = dict(re.findall(r"named (\S+) \((\d+)\)", "\n".join(shares)))
+    assert int(named.pop("en")) + int(named.pop("zh")) == 20
+    assert named == {
+        "synthetic": "20",
+        "no-overlap": "7",
+        "overlap": "6",
+        "picture-only": "4",
+        "unseen-topic": "4",
+        "nothing": "3",
+    }
+
+
+def parted(out: str) -> tuple[str, str]:
+    """The table, and what follows it."""
+    head, told, shares = out.partition(" requests over ")
+    table, _, name = head.rpartition("\n")
+    return table, name + told + shares
 
 
 @pytest.mark.parametrize("turns", [1, 7, 100, 10_000])

@@ -65,3 +65,32 @@ def test_a_row_names_its_code_from_where_it_is(
     assert (ended.code, ended.err) == (0, "")
     said = f2r("retrieve", "-m", "mine", chats, "帐篷", "--registry", registry)
     assert (said.code, said.err) == (0, "")
+
+
+def test_mini_is_both_mini_sets_and_both_are_called_synthetic(f2r: Run, small_mini: Path) -> None:
+    ended = f2r("eval", "-m", "oracle", "bm25", "-t", "mini", "example", "--quiet")
+    assert (ended.code, ended.err) == (0, "")
+    lines = ended.out.splitlines()
+    assert [line.split() for line in lines[:2]] == [
+        ["mini-mldr", "mini-wechat"],
+        ["(synthetic)", "(synthetic)", "example"],
+    ]
+    for name in ("mini-mldr", "mini-wechat"):
+        assert f"{name}: 20 requests, synthetic, strict protocol, micro average" in lines
+    assert "example: 7 requests, strict protocol, micro average" in lines
+    assert lines[3].split() == ["oracle", "reference", *["100.00"] * 12]
+    table = f2r("table", "runs")
+    assert table.out.splitlines() == [line for line in lines if not line.startswith("run: ")]
+    for record in Path("runs").rglob("scores.json"):
+        stored = json.loads(record.read_text(encoding="utf-8"))
+        made = record.parts[1].startswith("mini-")
+        assert [part.get("synthetic") for part in stored.values()] == [made or None] * 2
+
+
+def test_a_mini_set_that_is_there_is_not_made_again(f2r: Run, small_mini: Path) -> None:
+    command = ("eval", "-m", "bm25", "-t", "mini", "--quiet")
+    first = f2r(*command)
+    made = {file: file.stat().st_mtime_ns for file in small_mini.rglob("*.jsonl")}
+    assert len(made) == 2
+    assert f2r(*command) == first
+    assert {file: file.stat().st_mtime_ns for file in small_mini.rglob("*.jsonl")} == made

@@ -12,6 +12,7 @@ import pytest
 from handmade import Scripted, answer, evaluated, says, scores
 
 from f2rcli.tasks.datasets import load_task
+from f2rcli.tasks.mini.cache import cached_file
 from f2rcli.tasks.types import Failure
 
 Run = Callable[..., Any]
@@ -43,6 +44,34 @@ def test_tasks_say_where_their_data_is_or_comes_from(f2r: Run, data_root: Path, 
         "published",
         "strict",
     ]
+
+
+def test_mini_sets_are_listed_with_where_they_are_once_they_are_made(f2r: Run, small_mini: Path) -> None:
+    before = f2r("tasks").out
+    listed = {line.split()[0]: line for line in before.splitlines() if line}
+    for name in ("mini-mldr", "mini-wechat", "mini-mldr-train"):
+        assert listed[name].endswith("  made on first use")
+        assert "synthetic" in listed[name]
+    assert "test only" in listed["mini-wechat"]
+    assert "--task mini stands for mini-mldr and mini-wechat." in before
+    assert not small_mini.exists()
+    f2r("data", "mini", "mini-mldr")
+    after = {line.split()[0]: line for line in f2r("tasks").out.splitlines() if line}
+    assert after["mini-mldr"].endswith(str(cached_file("mini-mldr")))
+    assert after["mini-wechat"].endswith("  made on first use")
+
+
+def test_no_cut_off_is_chosen_on_what_is_for_testing_only(f2r: Run, small_mini: Path) -> None:
+    f2r("data", "mini", "mini-wechat", "--seed", "7", "-o", "姊妹")
+    options = ("--name", "我的", "-o", "行.toml")
+    for task in ("mini-wechat", "姊妹/mini-wechat/mini-wechat.jsonl"):
+        assert f2r("calibrate", "-t", task, *options).complaint() == (
+            "mini-wechat is for testing only; choose on training or validation data"
+        )
+    complaint = f2r("calibrate", "-t", "mini", *options).complaint()
+    assert complaint == "mini is several tasks; give one of mini-mldr, mini-wechat"
+    assert not Path("行.toml").exists()
+    assert f2r("calibrate", "-t", "mini-mldr", *options).code == 0
 
 
 def test_several_files_that_could_be_one_task_are_named(f2r: Run, tmp_path: Path) -> None:

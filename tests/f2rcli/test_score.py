@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import official
 import pytest
 from handmade import answer, evaluated, lines, says, scores
 
@@ -147,3 +148,90 @@ def test_one_bad_file_among_several_prints_nothing(f2r: Run, golden: Path) -> No
     ended = f2r("score", golden / "metrics" / FILES[0], "空.jsonl", "--json", "-")
     assert "空.jsonl" in ended.complaint()
     assert ended.out == ""
+
+
+@pytest.fixture
+def shared() -> Path:
+    """Three predictions for one dialogue of three turns and a picture, with shares."""
+    turns = ("user1: 你好", f"user2: 看 {official.PICTURE}", "user1: 再见")
+    both = official.answer([1], [0])
+    return official.write(
+        Path("预测.jsonl"),
+        official.line(*turns, response=both, labels=both, f2r={"shares": ["synthetic", "zh"]}),
+        official.line(
+            *turns, response=official.answer([1, 2]), labels=both, f2r={"shares": ["synthetic", "en"]}
+        ),
+        official.line(*turns, f2r={"shares": ["synthetic", "zh", "nothing"]}),
+    )
+
+
+def test_shares_are_a_table_of_their_own(f2r: Run, shared: Path) -> None:
+    ended = f2r("score", shared, "--shares", "--protocol", "strict")
+    assert (ended.code, ended.err) == (0, "")
+    scores_of, shares = ended.out.split("\n\n")
+    assert scores_of + "\n" == f2r("score", shared, "--protocol", "strict").out
+    assert "预测.jsonl: 3 samples, synthetic, strict protocol, micro average" in scores_of
+    found = {line.split()[0]: line.split()[1:] for line in shares.splitlines()[1:]}
+    assert list(found) == ["synthetic", "zh", "en", "nothing"]
+    assert found["zh"] == ["2", *["100.00"] * 7]
+    # Utterances: TP 1, FP 1, TN 1: P 1/2, R 1, F1 2/3, MCC 1 / √(2 · 1 · 2 · 1) = 1/2; image: FN 1.
+    assert found["en"] == ["1", "25.00", "50.00", "33.33", "25.00", "66.67", "0.00", "0.00"]
+    assert found["nothing"] == ["1", *["0.00"] * 6, "100.00"]  # no true positive, yet exact
+    assert (found["synthetic"][0], found["synthetic"][-1]) == ("3", "66.67")
+
+
+def test_shares_are_in_the_json_too(f2r: Run, shared: Path) -> None:
+    ended = f2r("score", shared, "--shares", "--json", "-", "--protocol", "strict")
+    assert (ended.code, ended.err) == (0, "")
+    found = json.loads(ended.out)
+    shares = found.pop("shares")
+    assert found == json.loads(f2r("score", shared, "--json", "-", "--protocol", "strict").out)
+    assert found["synthetic"] is True
+    assert {share: part.pop("exact") for share, part in shares.items()} == pytest.approx(
+        {"synthetic": 2 / 3, "zh": 1, "en": 0, "nothing": 1}
+    )
+    assert shares["synthetic"] == found
+    assert shares["en"]["joint"]["f1"] == pytest.approx(1 / 3)
+    assert {share: part["samples"] for share, part in shares.items()} == {
+        "synthetic": 3,
+        "zh": 2,
+        "en": 1,
+        "nothing": 1,
+    }
+
+
+def test_shares_go_by_the_average_and_the_files(f2r: Run, shared: Path, golden: Path) -> None:
+    plain = golden / "metrics" / FILES[0]
+    ended = f2r("score", shared, plain, "--shares", "--average", "macro", "--json", "分数.json")
+    assert ended.code == 0
+    assert ended.err == f"f2r: {plain}: its data names no shares\n"
+    stored = json.loads(Path("分数.json").read_text(encoding="utf-8"))
+    assert {part["average"] for part in stored[str(shared)]["shares"].values()} == {"macro"}
+    assert stored[str(plain)]["shares"] == {}
+    assert "synthetic" not in stored[str(plain)]
+    assert ended.out.count("utterance F1") == 1
+
+
+def test_data_without_shares_says_so(f2r: Run, golden: Path) -> None:
+    path = golden / "metrics" / FILES[0]
+    ended = f2r("score", path, "--shares")
+    assert (ended.code, ended.err) == (0, f"f2r: {path}: its data names no shares\n")
+    assert ended.out == f2r("score", path).out
+    assert "synthetic" not in ended.out
+
+
+def test_a_run_on_a_mini_set_is_scored_by_its_shares(f2r: Run, small_mini: Path) -> None:
+    assert f2r("eval", "-m", "oracle", "-t", "mini-wechat", "--quiet").code == 0
+    [run] = Path("runs/mini-wechat").iterdir()
+    ended = f2r("score", run, "--shares")
+    assert (ended.code, ended.err) == (0, "")
+    found = {line.split()[0]: line.split()[1:] for line in ended.out.split("\n\n")[1].splitlines()[1:]}
+    assert {share: cells[0] for share, cells in found.items() if share not in ("en", "zh")} == {
+        "synthetic": "20",
+        "no-overlap": "7",
+        "overlap": "6",
+        "picture-only": "4",
+        "unseen-topic": "4",
+        "nothing": "3",
+    }
+    assert {cells[-1] for cells in found.values()} == {"100.00"}

@@ -220,3 +220,19 @@ def test_a_model_of_ones_own_that_sees_gold_is_a_reference(chats: Path, out: Pat
     assert run.record()["model"]["trained"] == "reference"
     [row] = build_table([run]).rows
     assert (row.trained, row.kind) == ("reference", "reference")
+
+
+def test_a_task_is_synthetic_where_all_of_its_requests_are(out: Path, tmp_path: Path) -> None:
+    runs = []
+    for name, marks in (("造的", (True, True)), ("一半", (True, False)), ("真的", (False, False))):
+        made = [handmade.chat(name) | {"shares": ["synthetic"] * mark} for mark in marks]
+        task = named(handmade.write_chats(tmp_path / name, *made), name)
+        runs += [
+            evaluated(says(answer()), task, out),
+            evaluated(says(answer()), task, out, row=REFERENCE),
+        ]
+    table = build_table(runs)
+    assert list(table.tasks) == ["造的", "一半", "真的"]
+    assert table.synthetic == {"造的"}
+    assert scores(runs[0])["strict"]["synthetic"] is True
+    assert not any("synthetic" in scores(run)[p] for run in runs[2:] for p in ("published", "strict"))

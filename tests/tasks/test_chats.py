@@ -182,3 +182,11 @@ def test_a_chats_id_is_text(given: object, expected: str) -> None:
 
 def test_a_chats_id_of_another_kind_is_a_problem() -> None:
     assert problems(chat("你好", dialogue_id=["甲"])) == ["dialogue_id is neither text nor a number"]
+
+
+def test_a_chats_shares_are_those_of_each_of_its_queries() -> None:
+    asked = {"query_text": ["小猫", "小狗"], "gt_turns": [[0], []]}
+    found = parse_chat(chat("你好", **asked, shares=["zh", "短"]), TEMPLATE).requests
+    assert [request.shares for request in found] == [("zh", "短")] * 2
+    assert parse_chat(chat("你好"), TEMPLATE).requests[0].shares == ()
+    assert problems(chat("你好", **asked, shares="zh")) == ["shares is not a list of texts"]

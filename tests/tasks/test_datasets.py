@@ -125,7 +125,7 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
 def test_neither_a_task_nor_a_file(spec: str) -> None:
     assert refusal(spec) == (
         f"no task and no file of the name {spec.removeprefix('mldr=')!r}; "
-        f"tasks are {', '.join(task_rows())}; or give a file, or a name with its file: wechat=FILE"
+        f"tasks are {', '.join(task_rows())}, mini; or give a file, or both: wechat=FILE"
     )
 
 

@@ -117,6 +117,8 @@ def test_response_and_labels_must_be_there(key: str, meaning: str, tmp_path: Pat
         (line(*TURNS, f2r={"slices": [{"response": ""}]}), "f2r.slices is not what f2r writes"),
         (line(*TURNS, f2r={"failures": ["error"]}), "f2r.failures is not what f2r writes"),
         (line(*TURNS, f2r={"failures": {"bored": ""}}), "f2r.failures is not what f2r writes"),
+        (line(*TURNS, f2r={"shares": "zh"}), "f2r.shares is not what f2r writes"),
+        (line(*TURNS, f2r={"shares": ["zh", 1]}), "f2r.shares is not what f2r writes"),
     ],
 )
 def test_an_unusable_line_is_named(value: Any, problem: str, tmp_path: Path) -> None:
@@ -180,6 +182,24 @@ def test_what_we_write_is_read_back(tmp_path: Path) -> None:
         line(*TURNS, response=answer([2]), labels=answer([1], [0])) | {"f2r": written["f2r"]}
     )
     assert found.failures == ("truncated",)
+
+
+def test_shares_are_written_and_read_back() -> None:
+    [asked] = parse_record(record(*TURNS, shares=["zh", "no-overlap"])).requests
+    written = prediction_line(asked, EMPTY, {})
+    assert written["f2r"]["shares"] == ["zh", "no-overlap"]
+    assert parse(written).shares == ("zh", "no-overlap")
+    [plain] = parse_record(record(*TURNS)).requests
+    assert "shares" not in prediction_line(plain, EMPTY, {})["f2r"]
+
+
+@pytest.mark.parametrize("ours", [{}, {"shares": []}, {"shares": None}, None])
+def test_a_line_may_name_no_shares(ours: Any) -> None:
+    assert parse(line(*TURNS, f2r=ours)).shares == ()
+
+
+def test_a_share_that_is_named_twice_counts_once() -> None:
+    assert parse(line(*TURNS, f2r={"shares": ["zh", "en", "zh"]})).shares == ("zh", "en")
 
 
 def test_a_line_needs_gold() -> None:

@@ -192,6 +192,25 @@ def test_a_record_is_written_as_it_was_read(golden: Path) -> None:
         assert record_of(only(made)) == made
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(None, ()), ([], ()), (["zh", "无"], ("zh", "无")), (["a", "b", "a"], ("a", "b"))],
+)
+def test_shares_are_what_the_record_names(given: object, expected: tuple[str, ...]) -> None:
+    assert only(record(*TURNS, shares=given)).shares == expected
+    assert only(record(*TURNS)).shares == ()
+
+
+@pytest.mark.parametrize("given", ["zh", {"zh": 1}, [1], ["zh", ""], [None], 7])
+def test_shares_of_another_kind_are_a_problem(given: object) -> None:
+    assert parse_record(record(*TURNS, shares=given)).problems == ["shares is not a list of texts"]
+
+
+def test_shares_are_written_as_they_were_read() -> None:
+    made = record(*TURNS, shares=["synthetic", "zh"])
+    assert record_of(only(made)) == made
+
+
 def test_a_record_without_gold_is_written_without() -> None:
     made = record(*TURNS, gold=None)
     assert record_of(only(made)) == made

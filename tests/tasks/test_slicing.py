@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -147,3 +148,10 @@ def test_what_a_prediction_line_keeps_of_its_slices() -> None:
     ]
     assert line["response"] == answer([])
     assert merged_line(asked, answers, {"failures": {"error": "x"}})["response"] == ""
+
+
+def test_slices_count_to_the_shares_of_the_whole() -> None:
+    asked = replace(request([0] * 5, Fragment()), shares=("zh", "无"))
+    assert [part.request.shares for part in slice_request(asked, 2)] == [("zh", "无")] * 3
+    merged = merged_line(asked, [Answer("", (), 0)], {"failures": {}})
+    assert merged["f2r"]["shares"] == ["zh", "无"]

@@ -1,5 +1,7 @@
 """What is in a dataset, counted by hand."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,11 @@ TURNS = ("user1: 你好", f"user2: 看 {PICTURE}", f"user1: {PICTURE}{PICTURE}",
 
 def request(*turns: str, gold: str | None, query: str = "小猫") -> Request:
     return parse(record(*turns, gold=gold, query=query)).requests[0]
+
+
+def shared(*shares: str, gold: str, query: str = "小猫") -> Request:
+    """A request of data that names its shares."""
+    return replace(request(*TURNS, gold=gold, query=query), shares=shares)
 
 
 @pytest.mark.parametrize(
@@ -57,3 +64,46 @@ def test_fragments_of_pictures_alone_are_counted() -> None:
 def test_nothing_collected_has_no_rows() -> None:
     found = collect([])
     assert (found.rows(), found.requests) == ([], 0)
+    assert [line.split()[0] for line in found.shares()] == ["0.0%"] * 4
+
+
+def test_shares_by_hand() -> None:
+    found = collect(
+        [
+            shared("en", "nothing", gold=answer()),
+            shared("en", gold=answer([1], [0]), query="你好吗"),  # 你好 is in turn 0 alone
+            shared("zh", "en", gold=answer([0, 1], [0]), query="你好吗"),
+            shared(gold=answer([2], [1, 2]), query="你好吗"),
+            shared(gold=answer([], [1]), query="看"),
+        ]
+    )
+    assert (found.requests, found.nothing, found.images_only, found.pictured_only) == (5, 1, 1, 2)
+    assert found.without_overlap == 3  # of the four that match something
+    assert not found.synthetic
+    assert found.shares() == [
+        " 20.0%  match nothing (1)",
+        " 20.0%  only images (1)",
+        " 40.0%  only utterances with pictures (2)",
+        " 60.0%  no content word shared with the fragment (3)",
+        " 60.0%  named en (3)",
+        " 20.0%  named nothing (1)",
+        " 20.0%  named zh (1)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("gold", "pictured"),
+    [([1], 1), ([2], 1), ([1, 2], 1), ([0, 1], 0), ([3], 0), ([], 0)],
+)
+def test_utterances_with_pictures_and_no_other(gold: list[int], pictured: int) -> None:
+    """Whichever of their pictures are in the gold answer."""
+    found = collect([request(*TURNS, gold=answer(gold, [0]))])
+    assert found.pictured_only == pictured
+
+
+@pytest.mark.parametrize(
+    ("marks", "synthetic"), [([True, True], True), ([True, False], False), ([False], False), ([], False)]
+)
+def test_synthetic_is_what_is_synthetic_throughout(marks: list[bool], synthetic: bool) -> None:
+    found = collect(shared(*["synthetic"] * mark, gold=answer()) for mark in marks)
+    assert found.synthetic == synthetic

@@ -18,7 +18,7 @@ from f2rcli.tasks.tags import TAGS
 
 PAD, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 VISION = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
-VOCABULARY = 3072
+VOCABULARY = 3584
 LONGEST_TOKEN = 16  # bytes: five Chinese characters, so that no token swallows a whole sentence
 SIDE, VISUAL_TOKENS = 56, 4  # pixels a side: 16 patches of 14 × 14, merged by four
 # A number is one token, so that an id is copied in one step, and so is what separates two of them;

@@ -45,7 +45,12 @@ HANZI = bytes(b for row in range(0xB0, 0xD7) for cell in range(0xA1, 0xFF) for b
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stretch of the pre-training: until which step, over how much of the world, how long."""
+    """A stretch of the pre-training: `until` which step, over how many `topics` of how many `words`,
+    how long a topic's `part` is and how `many` meet, chats a `batch`.
+
+    The rest are probabilities: of `invented` topics, of a query that `nothing` matches, of the sets'
+    own longer prompt, of ids that begin later, of typing errors in a line, of positions with gaps.
+    """
 
     until: int
     topics: int
@@ -58,6 +63,7 @@ class Stage:
     set_prompt: float = 0.0
     later_ids: float = 0.0
     typos: float = 0.0
+    spread: float = 0.0
 
 
 def save_pictures(folder: Path) -> None:
@@ -124,7 +130,7 @@ def _asked(rng: Random, stage: Stage, chat: Chat, pictures: Path) -> Iterator[Re
             strict=True,
         )
     )
-    shift = rng.randint(1, 70) if rng.random() < stage.later_ids else 0
+    shift = rng.randint(1, 110) if rng.random() < stage.later_ids else 0
     names = rng.choice(SPEAKERS) if rng.random() < 0.2 else {}
     turns = tuple(
         replace(u, id=u.id + shift, speaker=names.get(u.speaker, u.speaker))
@@ -152,8 +158,8 @@ def texts(count: int, seed: int) -> Iterator[str]:
         yield from (f" {u.speaker}: {u.text}\n" for u in request.dialogue.utterances)
     words = [w for topic in seen_topics() for w in (*topic.words, *topic.asked)]
     numbers = map(str, range(LARGEST_ID + 1))
-    yield from [" " + word for word in words for _ in range(count // 10)]
-    yield from [number for number in numbers for _ in range(count // 10)]
+    yield from [" " + word for word in words for _ in range(count // 4)]
+    yield from [number for number in numbers for _ in range(count // 4)]
 
 
 def seen_topics() -> list[Topic]:

@@ -1,5 +1,6 @@
 """What the pre-training asks of the model: the answer, and three helpers that exist here alone."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,19 +12,22 @@ from f2rcli.adapters.vlm.loading import Loaded
 from f2rcli.tasks.tags import render_answer
 from f2rcli.tasks.types import Request
 from f2rcli.training.nano.architecture import END, VISUAL_TOKENS
-from f2rcli.training.nano.corpus import seen_things, thing_of
+from f2rcli.training.nano.corpus import LARGEST_ID, seen_things, thing_of
 
-LINE_LAYER = 3
+LINE_LAYER, CHAIN_LAYER = 3, 4
+LONGEST = 2000  # tokens that a chat with gaps may span
+FIRST = LARGEST_ID + 1  # in place of an id: no line of the answer before this one
 PROMPT_TOKENS = 1024  # of a batch, that bear a language-model loss: all would cost as much again
-WEIGHTS = {"answer": 1.0, "prompt": 0.3, "line": 1.0, "picture": 1.0}
+WEIGHTS = {"answer": 2.0, "prompt": 0.2, "line": 1.0, "chain": 0.5, "picture": 0.5}
 
 
 class Losses:
     """Losses of a batch of requests under a model on its device.
 
-    `heads` are two linear layers that are thrown away afterwards: is this line part of the answer
-    (read from the third layer at the line's last token), and what does this picture show (read from
-    the mean of its visual tokens).
+    `heads` are three linear layers that are thrown away afterwards. At a line's last token: is this
+    line part of the answer (read from the third layer), and if so, which is the line of the answer
+    before it (from the fourth: an answer is told by going along this chain). At a picture: what does
+    it show (from the mean of its visual tokens).
     """
 
     def __init__(self, loaded: Loaded) -> None:
@@ -34,7 +38,11 @@ class Losses:
         self.things = seen_things()
         width = self.model.config.text_config.hidden_size
         self.heads = nn.ModuleDict(
-            {"line": nn.Linear(width, 1), "picture": nn.Linear(width, len(self.things))}
+            {
+                "line": nn.Linear(width, 1),
+                "chain": nn.Linear(width, FIRST + 1),
+                "picture": nn.Linear(width, len(self.things)),
+            }
         ).to(self.device)
         self.visual_tokens: Tensor | None = None
         self.model.model.visual.register_forward_hook(self._keep_visual_tokens)
@@ -45,12 +53,16 @@ class Losses:
     def _keep_visual_tokens(self, module: nn.Module, inputs: Any, output: Any) -> None:
         self.visual_tokens = output.pooler_output
 
-    def __call__(self, asked: list[Request]) -> dict[str, Tensor]:
+    def __call__(self, asked: list[Request], spread: float, seed: int) -> dict[str, Tensor]:
         """Scalars by the names in `WEIGHTS` (no `picture` without one), and `exact`: the share of
-        answers every token of which is the likeliest."""
+        answers every token of which is the likeliest.
+
+        A share of the chats, `spread`, is read with gaps (see `_places`); `seed` draws them.
+        """
         inputs, labels, answer = self._batch(asked)
         self.visual_tokens = None
-        output = self.model.model(**inputs, output_hidden_states=True)
+        places = self._places(inputs, spread, torch.Generator().manual_seed(seed))
+        output = self.model.model(**inputs, position_ids=places, output_hidden_states=True)
         states, goal, told = output.last_hidden_state[:, :-1], labels[:, 1:], answer[:, 1:]
         logits = self.model.lm_head(states[told])
         rest = (~told & (goal != -100)).flatten().nonzero().flatten()
@@ -59,7 +71,7 @@ class Losses:
         found = {
             "answer": cross_entropy(logits, goal[told]),
             "prompt": cross_entropy(read, goal.flatten()[rest]),
-            "line": self._line(inputs["input_ids"], output.hidden_states[LINE_LAYER], asked),
+            **self._lines(inputs["input_ids"], output.hidden_states, asked),
         }
         if self.visual_tokens is not None:
             features = self.visual_tokens.unflatten(0, (-1, VISUAL_TOKENS)).mean(1)
@@ -100,14 +112,54 @@ class Losses:
         inputs = {key: tensor.to(self.device) for key, tensor in inputs.items()}
         return inputs, labels.to(self.device), told.to(self.device)
 
-    def _line(self, ids: Tensor, hidden: Tensor, asked: list[Request]) -> Tensor:
+    def _places(self, inputs: dict[str, Tensor], spread: float, chance: torch.Generator) -> Tensor:
+        """Positions (3 × batch × length), in some rows with gaps between the lines.
+
+        So a chat of 25 turns spans the distances of one of 120, at the cost of one of 25. Without it
+        the answers to chats longer than those trained on were noise.
+        """
+        ids, kinds = inputs["input_ids"], inputs["mm_token_type_ids"]
+        found = self.model.model.get_rope_index(
+            ids, kinds, inputs.get("image_grid_thw"), attention_mask=inputs["attention_mask"]
+        )
+        places: Tensor = found[0]
+        starts: Tensor = ids == self.line_start
+        lines = starts.sum(1, keepdim=True).clamp(min=1).cpu()
+        room = max(0, LONGEST - ids.shape[1]) * torch.rand(len(ids), 1, generator=chance)
+        room *= torch.rand(len(ids), 1, generator=chance) < spread
+        gaps = 2 * room / lines * torch.rand(ids.shape, generator=chance)
+        moved: Tensor = (gaps.to(ids.device).long() * starts).cumsum(1)
+        return places + moved
+
+    def _lines(self, ids: Tensor, hidden: Sequence[Tensor], asked: list[Request]) -> dict[str, Tensor]:
         """A line ends where the next begins, the last one at the end of the user's turn."""
-        states, goals = [], []
+        ends: list[Tensor] = []
+        goals: list[bool] = []
+        links: list[int] = []
+        chained: list[int] = []
         for row, request in enumerate(asked):
             begins = (ids[row] == self.line_start).nonzero().flatten()
             last = next(i for i in (ids[row] == self.end).nonzero().flatten() if i > begins[-1])
-            states.append(hidden[row, torch.cat([begins[1:] - 1, last[None]])])
+            ends.append(torch.cat([begins[1:] - 1, last[None]]))
             assert request.gold is not None
-            goals += [float(u.id in request.gold.utterances) for u in request.dialogue.utterances]
-        logits = self.heads["line"](torch.cat(states)).squeeze(-1)
-        return binary_cross_entropy_with_logits(logits, torch.tensor(goals, device=self.device))
+            before = FIRST
+            for utterance in request.dialogue.utterances:
+                goals.append(inside := utterance.id in request.gold.utterances)
+                if inside:
+                    chained.append(len(goals) - 1)
+                    links.append(before)
+                    before = utterance.id
+
+        def read(layer: int) -> Tensor:
+            return torch.cat([hidden[layer][row, end] for row, end in enumerate(ends)])
+
+        told = torch.tensor(goals, device=self.device).float()
+        found = {
+            "line": binary_cross_entropy_with_logits(
+                self.heads["line"](read(LINE_LAYER)).squeeze(-1), told
+            )
+        }
+        if links:
+            logits = self.heads["chain"](read(CHAIN_LAYER)[chained])
+            found["chain"] = cross_entropy(logits, torch.tensor(links, device=self.device))
+        return found

@@ -31,10 +31,10 @@ STAGES = (
     Stage(400, 6, 3, (1, 2), (3, 3), 32, nothing=0.1),
     Stage(520, 10, 4, (1, 3), (3, 3), 32, nothing=0.2),
     Stage(680, 16, 6, (1, 3), (3, 3), 32, nothing=0.2),
-    Stage(1000, 26, 8, (1, 3), (3, 3), 32, nothing=0.2, invented=0.15),
-    Stage(1400, 26, 8, (1, 6), (3, 3), 24, 0.2, 0.2, set_prompt=0.1, later_ids=0.1, typos=0.03),
-    Stage(2000, 26, 8, (2, 10), (3, 3), 14, 0.2, 0.2, set_prompt=0.2, later_ids=0.1, typos=0.05),
-    Stage(2400, 26, 8, (4, 18), (2, 5), 8, 0.2, 0.2, set_prompt=0.3, later_ids=0.2, typos=0.05),
+    Stage(1200, 26, 8, (1, 3), (3, 3), 32, 0.15, 0.2, later_ids=0.3),
+    Stage(1700, 26, 8, (1, 6), (3, 3), 24, 0.15, 0.2, 0.1, later_ids=0.5, typos=0.03, spread=0.5),
+    Stage(2500, 26, 8, (1, 12), (3, 3), 14, 0.15, 0.2, 0.2, later_ids=0.5, typos=0.04, spread=0.5),
+    Stage(3400, 26, 8, (1, 22), (2, 5), 8, 0.15, 0.2, 0.3, later_ids=0.3, typos=0.04, spread=0.5),
 )
 GROUP = 4  # batches that are drawn together and sorted by length, against padding
 LEARNING_RATE, WARM_UP, DECAY, FINAL = 1e-3, 100, 0.4, 0.05
@@ -66,7 +66,7 @@ class Pretraining:
         while self.step < self.stages[-1].until:
             if self.step % GROUP == 0:
                 group = self._draw()
-            found = self.losses(group[self.step % GROUP])
+            found = self.losses(group[self.step % GROUP], self._stage().spread, self.step)
             parts = [WEIGHTS[name] * value for name, value in found.items() if name in WEIGHTS]
             loss = torch.stack(parts).sum()
             self.optimiser.zero_grad()
@@ -77,14 +77,17 @@ class Pretraining:
             self.optimiser.step()
             self.step += 1
             if self.step % LOG_EVERY == 0:
-                values = {name: round(float(value), 4) for name, value in found.items()}
+                values = {name: round(value.item(), 4) for name, value in found.items()}
                 self._log({"step": self.step, "seconds": round(time.time() - started, 1), **values})
             if self.step % SAVE_EVERY == 0:
                 self._save()
 
+    def _stage(self) -> Stage:
+        return next((stage for stage in self.stages if self.step < stage.until), self.stages[-1])
+
     def _draw(self) -> list[list[Request]]:
         """The batches of this step's group, in a random order that depends on nothing else."""
-        stage = next((s for s in self.stages if self.step < s.until), self.stages[-1])
+        stage = self._stage()
         rng = Random(f"pre-training {SEED} {self.step // GROUP}")
         drawn = list(islice(requests(rng, stage, self.pictures), stage.batch * GROUP))
         drawn.sort(key=lambda one: sum(len(u.text) for u in one.dialogue.utterances))

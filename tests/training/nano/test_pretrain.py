@@ -1,0 +1,69 @@
+"""The pre-training: deterministic, resumable, and its losses mean what they say."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from f2rcli.adapters.vlm.loading import load
+from f2rcli.training.nano import pretrain
+from f2rcli.training.nano.corpus import Stage
+from f2rcli.training.nano.pretrain import Pretraining
+
+STAGES = (Stage(4, 4, 2, (1, 2), (3, 3), 4), Stage(8, 6, 3, (1, 2), (3, 3), 3, nothing=0.5))
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("f2rcli.training.nano.corpus.PICTURES_A_THING", 2)
+    monkeypatch.setattr(pretrain, "TOKENIZER_CHATS", 200)
+    monkeypatch.setattr(pretrain, "LOG_EVERY", 1)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return dict(load(folder, None, "float32", "cpu", 10**9).base.state_dict())
+
+
+def test_a_stopped_one_goes_on_to_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Pretraining(tmp_path / "whole", STAGES)
+    whole.run()
+    monkeypatch.setattr(pretrain, "SAVE_EVERY", 3)
+    stopped = Pretraining(tmp_path / "stopped", STAGES)
+    log = stopped._log
+
+    def until_killed(line: dict[str, Any]) -> None:
+        log(line)
+        if line["step"] == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(stopped, "_log", until_killed)
+    with pytest.raises(KeyboardInterrupt):
+        stopped.run()
+    resumed = Pretraining(tmp_path / "stopped", STAGES)
+    assert resumed.step == 3
+    resumed.run()
+    expected, found = weights(whole.finish()), weights(resumed.finish())
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    lines = (tmp_path / "stopped" / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(1, 9))
+
+
+def test_untrained_losses_are_those_of_chance(tmp_path: Path) -> None:
+    untrained = Pretraining(tmp_path, STAGES)
+    (asked, *_) = untrained._draw()
+    found = untrained.losses(asked, 0.5, 0)
+    vocabulary = untrained.model.config.text_config.vocab_size
+    assert found["answer"].item() == pytest.approx(math.log(vocabulary), rel=0.25)
+    assert found["line"].item() == pytest.approx(math.log(2), rel=0.5)
+    assert found["exact"].item() == 0
+
+
+def test_the_finished_checkpoint_is_in_16_bits(tmp_path: Path) -> None:
+    folder = Pretraining(tmp_path, STAGES).finish()
+    assert json.loads((folder / "config.json").read_text())["dtype"] == "float16"
+    assert (folder / "model.safetensors").stat().st_size < 12e6
