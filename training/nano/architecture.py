@@ -14,13 +14,14 @@ from transformers import (
 )
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from f2rcli.tasks.mini.pictures import SIDE
 from f2rcli.tasks.tags import TAGS
 
 PAD, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 VISION = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 VOCABULARY = 3584
 LONGEST_TOKEN = 16  # bytes: five Chinese characters, so that no token swallows a whole sentence
-SIDE, VISUAL_TOKENS = 56, 4  # pixels a side: 16 patches of 14 × 14, merged by four
+VISUAL_TOKENS = 4  # of a picture of the mini world: 16 patches of 14 × 14 pixels, merged by four
 # A number is one token, so that an id is copied in one step, and so is what separates two of them;
 # so is a speaker (` user1:`).
 PIECES = r", |\p{Han}+| ?(?:(?!\p{Han})\p{L})+(?:\p{N}:)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+|\s+"

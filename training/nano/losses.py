@@ -9,10 +9,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from f2rcli.adapters.vlm.inputs import InputBuilder
 from f2rcli.adapters.vlm.loading import Loaded
-from f2rcli.tasks.tags import render_answer
 from f2rcli.tasks.types import Request
 from f2rcli.training.nano.architecture import END, VISUAL_TOKENS
 from f2rcli.training.nano.corpus import LARGEST_ID, seen_things, thing_of
+from f2rcli.training.samples import NO_LOSS, Samples
 
 LINE_LAYER, CHAIN_LAYER = 3, 4
 LONGEST = 2000  # tokens that a chat with gaps may span
@@ -65,7 +65,7 @@ class Losses:
         output = self.model.model(**inputs, position_ids=places, output_hidden_states=True)
         states, goal, told = output.last_hidden_state[:, :-1], labels[:, 1:], answer[:, 1:]
         logits = self.model.lm_head(states[told])
-        rest = (~told & (goal != -100)).flatten().nonzero().flatten()
+        rest = (~told & (goal != NO_LOSS)).flatten().nonzero().flatten()
         rest = rest[:: max(1, len(rest) // PROMPT_TOKENS)]
         read = self.model.lm_head(states.flatten(0, 1)[rest])
         found = {
@@ -84,33 +84,15 @@ class Losses:
         return found
 
     def _batch(self, asked: list[Request]) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """Inputs (right-padded, batch × length), labels (-100 where none), and which of them are the
+        """Inputs (right-padded, batch × length), labels (NO_LOSS where none), and which of them are the
         answer's."""
-        rows, answers, images = [], [], []
-        for request in asked:
-            built = self.inputs.build(request)
-            assert request.gold is not None
-            text = render_answer(request.gold) + END
-            answer = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-            rows.append(built.ids + answer)
-            answers.append(len(answer))
-            images += built.images
-        longest, pad = max(map(len, rows)), self.tokenizer.pad_token_id
-        ids = torch.tensor([row + [pad] * (longest - len(row)) for row in rows])
-        place = torch.arange(longest)[None]
-        ends = torch.tensor([[len(row)] for row in rows])
-        inside = place < ends
-        told = inside & (place >= ends - torch.tensor(answers)[:, None])
-        inputs = {
-            "input_ids": ids,
-            "attention_mask": inside.long(),
-            "mm_token_type_ids": (ids == self.image).int(),
-        }
-        for key in images[0] if images else ():
-            inputs[key] = torch.cat([image[key] for image in images])
-        labels = ids.masked_fill(~inside | (ids == self.image), -100)
+        samples = Samples(asked, self.inputs, {self.end})
+        inputs = samples.collate([samples[i] for i in range(len(asked))])
         inputs = {key: tensor.to(self.device) for key, tensor in inputs.items()}
-        return inputs, labels.to(self.device), told.to(self.device)
+        told = inputs.pop("labels") != NO_LOSS
+        ids = inputs["input_ids"]
+        unread = (inputs["attention_mask"] == 0) | (ids == self.image)
+        return inputs, ids.masked_fill(unread, NO_LOSS), told
 
     def _places(self, inputs: dict[str, Tensor], spread: float, chance: torch.Generator) -> Tensor:
         """Positions (3 × batch × length), in some rows with gaps between the lines.
