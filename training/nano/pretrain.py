@@ -6,7 +6,6 @@ chance), then the dialogues do; and helper losses, which see the lines one by on
 """
 
 import argparse
-import json
 import shutil
 import time
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from torch import nn
 
 from f2rcli.adapters.vlm.loading import choose_device, load
 from f2rcli.tasks.types import Request
+from f2rcli.training.folder import TrainingFolder
 from f2rcli.training.nano.architecture import save_untrained
 from f2rcli.training.nano.corpus import Stage, requests, save_pictures, texts
 from f2rcli.training.nano.losses import WEIGHTS, Losses
@@ -103,8 +103,7 @@ class Pretraining:
         return LEARNING_RATE * max(FINAL, min(1.0, left / DECAY))
 
     def _log(self, line: dict[str, Any]) -> None:
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        TrainingFolder(self.folder).log(line)
         print(line, flush=True)
 
     def _save(self) -> None:
@@ -119,18 +118,14 @@ class Pretraining:
         part.replace(self.folder / "state.pt")
 
     def _resume(self) -> None:
-        path, log = self.folder / "state.pt", self.folder / "log.jsonl"
-        if not path.exists():
-            log.unlink(missing_ok=True)
-            return
-        state = torch.load(path, map_location=self.losses.device, weights_only=True)
-        self.model.load_state_dict(state["model"])
-        self.losses.heads.load_state_dict(state["heads"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step = state["step"]
-        lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if json.loads(line)["step"] <= self.step]
-        log.write_text("".join(kept), encoding="utf-8")
+        path = self.folder / "state.pt"
+        if path.exists():
+            state = torch.load(path, map_location=self.losses.device, weights_only=True)
+            self.model.load_state_dict(state["model"])
+            self.losses.heads.load_state_dict(state["heads"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.step = state["step"]
+        TrainingFolder(self.folder).rewind(self.step)
 
     def finish(self) -> Path:
         """Writes the finished checkpoint in 16 bits and returns its folder."""
