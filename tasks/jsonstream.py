@@ -50,15 +50,14 @@ def scan_values(path: Path) -> Iterator[Entry]:
     because nothing after it can be placed. Raises InputError if the file cannot be opened.
     """
     try:
-        file = path.open("rb")
+        file = path.open("rb", buffering=CHUNK)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}", where=str(path)) from None
     with file:
         try:
-            head = file.read(CHUNK).removeprefix(codecs.BOM_UTF8)
+            head = file.peek().removeprefix(codecs.BOM_UTF8)  # a pipe could not be read twice
         except OSError as error:  # a folder opens on some systems and fails here
             raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from None
-        file.seek(0)
         yield from (_scan_lines if _looks_like_lines(head) else _scan_text)(path, file)
 
 

@@ -2,6 +2,7 @@
 
 import codecs
 import json
+import os
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -125,3 +126,16 @@ def test_one_object_over_several_lines_is_one_value(text: str, tmp_path: Path) -
     path = tmp_path / "a.json"
     path.write_text(text, encoding="utf-8")
     assert values(path) == [json.loads(text)]
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="no pipes with names")
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_pipe_is_read_like_a_file(layout: str) -> None:
+    records = [{"n": 1}, {"text": "面馆"}]
+    reader, writer = os.pipe()
+    try:
+        os.write(writer, LAYOUTS[layout](records).encode())
+        os.close(writer)
+        assert values(Path(f"/dev/fd/{reader}")) == records
+    finally:
+        os.close(reader)
