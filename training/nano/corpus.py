@@ -45,14 +45,15 @@ HANZI = bytes(b for row in range(0xB0, 0xD7) for cell in range(0xA1, 0xFF) for b
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stretch of the pre-training: `until` which step, over how many `topics` of how many `words`,
-    how long a topic's `part` is and how `many` meet, chats a `batch`.
+    """A stretch of the pre-training: at most how many `steps`, over how many `topics` of how many
+    `words`, how long a topic's `part` is and how `many` meet, chats a `batch`.
 
-    The rest are probabilities: of `invented` topics, of a query that `nothing` matches, of the sets'
-    own longer prompt, of ids that begin later, of typing errors in a line, of positions with gaps.
+    `settled`: the line loss (losses.py) under which the next stage begins. `chain`: the weight of that
+    loss. The rest are probabilities: of `invented` topics, of a query that `nothing` matches, of the
+    sets' own longer prompt, of ids that begin later, of typing errors in a line, of positions with gaps.
     """
 
-    until: int
+    steps: int
     topics: int
     words: int
     part: tuple[int, int]
@@ -64,6 +65,8 @@ class Stage:
     later_ids: float = 0.0
     typos: float = 0.0
     spread: float = 0.0
+    chain: float = 0.0
+    settled: float = 0.0
 
 
 def save_pictures(folder: Path) -> None:
@@ -131,6 +134,7 @@ def _asked(rng: Random, stage: Stage, chat: Chat, pictures: Path) -> Iterator[Re
         )
     )
     shift = rng.randint(1, 110) if rng.random() < stage.later_ids else 0
+    shift = min(shift, LARGEST_ID - chat.dialogue.utterances[-1].id)
     names = rng.choice(SPEAKERS) if rng.random() < 0.2 else {}
     turns = tuple(
         replace(u, id=u.id + shift, speaker=names.get(u.speaker, u.speaker))

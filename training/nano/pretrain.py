@@ -27,18 +27,19 @@ from f2rcli.training.nano.losses import WEIGHTS, Losses
 SEED = 0
 TOKENIZER_CHATS = 3000
 STAGES = (
-    Stage(280, 4, 2, (1, 2), (3, 3), 40),
-    Stage(400, 6, 3, (1, 2), (3, 3), 32, nothing=0.1),
-    Stage(520, 10, 4, (1, 3), (3, 3), 32, nothing=0.2),
-    Stage(680, 16, 6, (1, 3), (3, 3), 32, nothing=0.2),
-    Stage(1200, 26, 8, (1, 3), (3, 3), 32, 0.15, 0.2, later_ids=0.3),
-    Stage(1700, 26, 8, (1, 6), (3, 3), 24, 0.15, 0.2, 0.1, later_ids=0.5, typos=0.03, spread=0.5),
-    Stage(2500, 26, 8, (1, 12), (3, 3), 14, 0.15, 0.2, 0.2, later_ids=0.5, typos=0.04, spread=0.5),
-    Stage(3400, 26, 8, (1, 22), (2, 5), 8, 0.15, 0.2, 0.3, later_ids=0.3, typos=0.04, spread=0.5),
+    Stage(400, 4, 2, (1, 2), (3, 3), 40, settled=0.12),
+    Stage(260, 6, 3, (1, 2), (3, 3), 32, nothing=0.1, settled=0.15),
+    Stage(260, 10, 4, (1, 3), (3, 3), 32, nothing=0.2, settled=0.15),
+    Stage(260, 16, 6, (1, 3), (3, 3), 32, nothing=0.2, settled=0.15),
+    Stage(500, 26, 8, (1, 3), (3, 3), 32, 0.15, 0.2, later_ids=0.3, settled=0.15),
+    Stage(400, 26, 8, (1, 6), (3, 3), 24, 0.15, 0.2, 0.1, 0.5, typos=0.03, spread=0.5, chain=0.5),
+    Stage(700, 26, 8, (1, 12), (3, 3), 14, 0.15, 0.2, 0.2, 0.5, typos=0.04, spread=0.5, chain=0.5),
+    Stage(800, 26, 8, (1, 22), (2, 5), 8, 0.15, 0.2, 0.3, 0.3, typos=0.04, spread=0.5, chain=0.5),
 )
 GROUP = 4  # batches that are drawn together and sorted by length, against padding
-LEARNING_RATE, WARM_UP, DECAY, FINAL = 1e-3, 100, 0.4, 0.05
-SAVE_EVERY, LOG_EVERY = 100, 25
+SETTLE = 20  # steps whose mean says whether a stage has settled; a multiple of GROUP
+LEARNING_RATE, WARM_UP, DECAY, FINAL = 1e-3, 100, 1400, 0.05
+SAVE_EVERY, LOG_EVERY = 100, 20
 
 
 class Pretraining:
@@ -46,6 +47,7 @@ class Pretraining:
 
     def __init__(self, folder: Path, stages: Sequence[Stage] = STAGES) -> None:
         self.folder, self.stages, self.step = folder, stages, 0
+        self.stage, self.begun, self.line = 0, 0, 0.0  # `line`: summed since the last look
         self.pictures = folder / "pictures"
         save_pictures(self.pictures)
         untrained = folder / "untrained"
@@ -63,31 +65,45 @@ class Pretraining:
 
     def run(self) -> None:
         started, group = time.time(), self._draw()
-        while self.step < self.stages[-1].until:
+        while self.step < self._end():
             if self.step % GROUP == 0:
                 group = self._draw()
-            found = self.losses(group[self.step % GROUP], self._stage().spread, self.step)
-            parts = [WEIGHTS[name] * value for name, value in found.items() if name in WEIGHTS]
-            loss = torch.stack(parts).sum()
+            stage = self.stages[self.stage]
+            found = self.losses(group[self.step % GROUP], stage.spread, self.step)
+            weights = {**WEIGHTS, "chain": stage.chain}
+            loss = torch.stack([weights[name] * found[name] for name in weights if name in found]).sum()
             self.optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-            for weights in self.optimiser.param_groups:
-                weights["lr"] = self._rate()
+            for options in self.optimiser.param_groups:
+                options["lr"] = self._rate()
             self.optimiser.step()
             self.step += 1
+            self.line += found["line"].item()
             if self.step % LOG_EVERY == 0:
                 values = {name: round(value.item(), 4) for name, value in found.items()}
-                self._log({"step": self.step, "seconds": round(time.time() - started, 1), **values})
+                seconds = round(time.time() - started, 1)
+                self._log({"step": self.step, "stage": self.stage, "seconds": seconds, **values})
+            if self.step % SETTLE == 0:
+                self._advance()
             if self.step % SAVE_EVERY == 0:
                 self._save()
 
-    def _stage(self) -> Stage:
-        return next((stage for stage in self.stages if self.step < stage.until), self.stages[-1])
+    def _end(self) -> int:
+        """The step after the last one, if no further stage ends early."""
+        return self.begun + sum(stage.steps for stage in self.stages[self.stage :])
+
+    def _advance(self) -> None:
+        """Begin the next stage where this one has settled or had its steps."""
+        stage, line = self.stages[self.stage], self.line / SETTLE
+        self.line = 0.0
+        over = self.step - self.begun >= stage.steps
+        if (over or line < stage.settled) and self.stage + 1 < len(self.stages):
+            self.stage, self.begun = self.stage + 1, self.step
 
     def _draw(self) -> list[list[Request]]:
         """The batches of this step's group, in a random order that depends on nothing else."""
-        stage = self._stage()
+        stage = self.stages[self.stage]
         rng = Random(f"pre-training {SEED} {self.step // GROUP}")
         drawn = list(islice(requests(rng, stage, self.pictures), stage.batch * GROUP))
         drawn.sort(key=lambda one: sum(len(u.text) for u in one.dialogue.utterances))
@@ -96,11 +112,10 @@ class Pretraining:
         return batches
 
     def _rate(self) -> float:
-        """Linear warm-up, constant, and linear decay over the last stretch."""
+        """Linear warm-up, constant, and linear decay over the last `DECAY` steps."""
         if self.step < WARM_UP:
             return LEARNING_RATE * (self.step + 1) / WARM_UP
-        left = 1 - (self.step - WARM_UP) / (self.stages[-1].until - WARM_UP)
-        return LEARNING_RATE * max(FINAL, min(1.0, left / DECAY))
+        return LEARNING_RATE * max(FINAL, min(1.0, (self._end() - self.step) / DECAY))
 
     def _log(self, line: dict[str, Any]) -> None:
         TrainingFolder(self.folder).log(line)
@@ -110,6 +125,8 @@ class Pretraining:
         part = self.folder / "state.part"
         state = {
             "step": self.step,
+            "stage": self.stage,
+            "begun": self.begun,
             "model": self.model.state_dict(),
             "heads": self.losses.heads.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -124,7 +141,7 @@ class Pretraining:
             self.model.load_state_dict(state["model"])
             self.losses.heads.load_state_dict(state["heads"])
             self.optimiser.load_state_dict(state["optimiser"])
-            self.step = state["step"]
+            self.step, self.stage, self.begun = state["step"], state["stage"], state["begun"]
         TrainingFolder(self.folder).rewind(self.step)
 
     def finish(self) -> Path:

@@ -8,7 +8,15 @@ import pytest
 
 from f2rcli.tasks.mini.words import LANGUAGES, kept_apart, phrases, topics
 from f2rcli.tasks.types import Request
-from f2rcli.training.nano.corpus import Stage, invented, requests, save_pictures, seen_things, thing_of
+from f2rcli.training.nano.corpus import (
+    LARGEST_ID,
+    Stage,
+    invented,
+    requests,
+    save_pictures,
+    seen_things,
+    thing_of,
+)
 from f2rcli.training.nano.pretrain import STAGES
 
 PICTURES = Path("pictures")
@@ -58,6 +66,14 @@ def test_later_ids_shift_dialogue_and_gold_alike() -> None:
         assert request.gold is not None
         assert request.gold.utterances <= set(ids)
         assert request.gold.images <= {image.id for image in request.dialogue.images}
+
+
+def test_the_longest_chats_have_no_id_beyond_the_largest() -> None:
+    stage = Stage(1, 26, 8, (22, 22), (5, 5), 8, later_ids=1.0)
+    last = [request.dialogue.utterances[-1].id for request in some(stage)]
+    first = [request.dialogue.utterances[0].id for request in some(stage)]
+    assert max(last) == LARGEST_ID
+    assert min(first) > 0
 
 
 def test_invented_topics_are_asked_for_by_words_of_the_dialogue() -> None:

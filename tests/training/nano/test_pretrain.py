@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from f2rcli.training.nano import pretrain
 from f2rcli.training.nano.corpus import Stage
 from f2rcli.training.nano.pretrain import Pretraining
 
-STAGES = (Stage(4, 4, 2, (1, 2), (3, 3), 4), Stage(8, 6, 3, (1, 2), (3, 3), 3, nothing=0.5))
+STAGES = (Stage(4, 4, 2, (1, 2), (3, 3), 4), Stage(4, 6, 3, (1, 2), (3, 3), 3, nothing=0.5, chain=0.5))
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +22,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("f2rcli.training.nano.corpus.PICTURES_A_THING", 2)
     monkeypatch.setattr(pretrain, "TOKENIZER_CHATS", 200)
     monkeypatch.setattr(pretrain, "LOG_EVERY", 1)
+    monkeypatch.setattr(pretrain, "SETTLE", 4)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -32,25 +34,34 @@ def test_a_stopped_one_goes_on_to_the_same_weights(
 ) -> None:
     whole = Pretraining(tmp_path / "whole", STAGES)
     whole.run()
-    monkeypatch.setattr(pretrain, "SAVE_EVERY", 3)
+    monkeypatch.setattr(pretrain, "SAVE_EVERY", 4)
     stopped = Pretraining(tmp_path / "stopped", STAGES)
     log = stopped._log
 
     def until_killed(line: dict[str, Any]) -> None:
         log(line)
-        if line["step"] == 5:
+        if line["step"] == 6:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(stopped, "_log", until_killed)
     with pytest.raises(KeyboardInterrupt):
         stopped.run()
     resumed = Pretraining(tmp_path / "stopped", STAGES)
-    assert resumed.step == 3
+    assert (resumed.step, resumed.stage) == (4, 1)
     resumed.run()
     expected, found = weights(whole.finish()), weights(resumed.finish())
     assert all(torch.equal(expected[name], found[name]) for name in expected)
     lines = (tmp_path / "stopped" / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == list(range(1, 9))
+
+
+def test_a_settled_stage_ends_early(tmp_path: Path) -> None:
+    first, last = STAGES
+    patient = Pretraining(tmp_path, (replace(first, steps=12, settled=0.0), last))
+    assert patient._end() == 16
+    hasty = Pretraining(tmp_path, (replace(first, steps=12, settled=9.0), last))
+    hasty.run()
+    assert (hasty.stage, hasty.begun, hasty.step) == (1, 4, 8)
 
 
 def test_untrained_losses_are_those_of_chance(tmp_path: Path) -> None:
