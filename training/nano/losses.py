@@ -12,7 +12,6 @@ from f2rcli.adapters.vlm.loading import Loaded
 from f2rcli.tasks.types import Request
 from f2rcli.training.nano.architecture import END, VISUAL_TOKENS
 from f2rcli.training.nano.corpus import LARGEST_ID, seen_things, thing_of
-from f2rcli.training.positions import Gaps
 from f2rcli.training.samples import NO_LOSS, Samples
 
 LINE_LAYER, CHAIN_LAYER = 3, 4
@@ -47,8 +46,7 @@ class Losses:
         ).to(self.device)
         self.visual_tokens: Tensor | None = None
         self.model.model.visual.register_forward_hook(self._keep_visual_tokens)
-        self.gaps = Gaps(loaded, LONGEST)
-        (self.line_start,) = self.gaps.line_start.tolist()
+        self.line_start = self.tokenizer.convert_tokens_to_ids("<|utt_id_start|>")
         self.end = self.tokenizer.convert_tokens_to_ids(END)
         self.image = self.tokenizer.convert_tokens_to_ids(loaded.processor.image_token)
 
@@ -59,11 +57,11 @@ class Losses:
         """Scalars by the names in `WEIGHTS` (no `picture` without one), `chain` (where there is one) and
         `exact`: the share of answers every token of which is the likeliest.
 
-        A share of the chats, `spread`, is read with gaps; `seed` draws them.
+        A share of the chats, `spread`, is read with gaps (see `_places`); `seed` draws them.
         """
         inputs, labels, answer = self._batch(asked)
         self.visual_tokens = None
-        places = self.gaps(inputs, spread, seed)
+        places = self._places(inputs, spread, torch.Generator().manual_seed(seed))
         output = self.model.model(**inputs, position_ids=places, output_hidden_states=True)
         states, goal, told = output.last_hidden_state[:, :-1], labels[:, 1:], answer[:, 1:]
         logits = self.model.lm_head(states[told])
@@ -95,6 +93,25 @@ class Losses:
         ids = inputs["input_ids"]
         unread = (inputs["attention_mask"] == 0) | (ids == self.image)
         return inputs, ids.masked_fill(unread, NO_LOSS), told
+
+    def _places(self, inputs: dict[str, Tensor], spread: float, chance: torch.Generator) -> Tensor:
+        """Positions (3 × batch × length), in some rows with gaps between the lines.
+
+        So a chat of 25 turns spans the distances of one of 120, at the cost of one of 25. Without it
+        the answers to chats longer than those trained on were noise.
+        """
+        ids, kinds = inputs["input_ids"], inputs["mm_token_type_ids"]
+        found = self.model.model.get_rope_index(
+            ids, kinds, inputs.get("image_grid_thw"), attention_mask=inputs["attention_mask"]
+        )
+        places: Tensor = found[0]
+        starts: Tensor = ids == self.line_start
+        lines = starts.sum(1, keepdim=True).clamp(min=1).cpu()
+        room = max(0, LONGEST - ids.shape[1]) * torch.rand(len(ids), 1, generator=chance)
+        room *= torch.rand(len(ids), 1, generator=chance) < spread
+        gaps = 2 * room / lines * torch.rand(ids.shape, generator=chance)
+        moved: Tensor = (gaps.to(ids.device).long() * starts).cumsum(1)
+        return places + moved
 
     def _lines(self, ids: Tensor, hidden: Sequence[Tensor], asked: list[Request]) -> dict[str, Tensor]:
         """A line ends where the next begins, the last one at the end of the user's turn."""
