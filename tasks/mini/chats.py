@@ -7,7 +7,7 @@ from typing import Literal
 
 from f2rcli.tasks.mini.dialogues import Line, Manner, make_dialogue, speakers
 from f2rcli.tasks.mini.queries import Asked, Kind, ask
-from f2rcli.tasks.mini.words import Topic, kept_apart, phrases
+from f2rcli.tasks.mini.words import Phrases, Topic, kept_apart, phrases
 from f2rcli.tasks.prompts import PromptTemplate
 from f2rcli.tasks.scoring import SYNTHETIC
 from f2rcli.tasks.types import Dialogue, Fragment, Image, Query, Request, Utterance
@@ -73,16 +73,17 @@ def make_chat(
     name: str,
     unseen: Sequence[bool] = (),
     manner: Manner | None = None,
+    words: Phrases | None = None,
 ) -> Chat:
     """A chat over topics of the pool with one query of each kind.
 
-    `unseen` says which of the queries ask for topics that no training set has; `manner` replaces the
-    domain's own (pre-training begins with shorter dialogues).
+    `unseen` says which of the queries ask for topics that no training set has; `manner` and `words`
+    replace the domain's own (pre-training begins with shorter dialogues and knows more patterns).
     """
     manner = manner or MANNERS[domain]
     unseen = [*unseen, *[False] * (len(kinds) - len(unseen))]
     topics, subjects = _choose(rng, domain, manner, pool, kinds, unseen)
-    words = phrases(domain, pool[0].language)
+    words = words or phrases(domain, pool[0].language)
     in_pictures = [s.name for s, kind in zip(subjects, kinds, strict=True) if kind == "picture-only"]
     lines = make_dialogue(rng, manner, topics, in_pictures, words)
     asked = tuple(ask(rng, kind, s, lines) for kind, s in zip(kinds, subjects, strict=True))

@@ -14,6 +14,7 @@ SMALL = {
     "loop.epochs": None,
     "loop.steps": 6,
     "loop.batch_size": 2,
+    "loop.accumulation": 1,
     "loop.save_every": 2,
     "loop.log_every": 3,
     "validation.requests": 2,

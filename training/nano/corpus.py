@@ -17,6 +17,7 @@ from f2rcli.tasks.mini.queries import Kind
 from f2rcli.tasks.mini.words import LANGUAGES, Topic, topics
 from f2rcli.tasks.prompts import PromptTemplate
 from f2rcli.tasks.types import Dialogue, Fragment, Image, Request
+from f2rcli.training.nano.babble import babble, invented_word
 
 PICTURES_A_THING = 150
 LARGEST_ID = 159
@@ -33,14 +34,10 @@ PROMPTS = {
         "<|query_start|>{query}<|query_end|>\n{dialogue}",
     ),
 }
-SYLLABLES = "ba co di fu ga ho ki lu me no pra ri sto tu va wen xi yo zan ble dro kes mil tor"
 SPEAKERS = tuple(
     {"user1": first, "user2": second}
     for first, second in (("User1", "User2"), ("Ann", "Ben"), ("小林", "阿梅"), ("A", "B"))
 )  # a chat of one's own has names; the official sets have user1 and user2
-HANZI = bytes(b for row in range(0xB0, 0xD7) for cell in range(0xA1, 0xFF) for b in (row, cell)).decode(
-    "gb2312"
-)  # the common characters of GB 2312
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,8 @@ class Stage:
 
     `settled`: the line loss (losses.py) under which the next stage begins. `chain`: the weight of that
     loss. The rest are probabilities: of `invented` topics, of a query that `nothing` matches, of the
-    sets' own longer prompt, of ids that begin later, of typing errors in a line, of positions with gaps.
+    sets' own longer prompt, of ids that begin later, of typing errors in a line, of positions with gaps,
+    of a chat in patterns of `babble`.
     """
 
     steps: int
@@ -65,6 +63,7 @@ class Stage:
     later_ids: float = 0.0
     typos: float = 0.0
     spread: float = 0.0
+    babble: float = 0.0
     chain: float = 0.0
     settled: float = 0.0
 
@@ -109,17 +108,17 @@ def requests(rng: Random, stage: Stage, pictures: Path) -> Iterator[Request]:
         else:
             kinds.append("no-overlap")
         manner = Manner(topics=stage.many, part=stage.part, typos=stage.typos)
-        chat = make_chat(rng, "mldr", pool, kinds, name="", unseen=odd, manner=manner)
+        words = None
+        if stage.babble and rng.random() < stage.babble:
+            words = babble(rng, language)
+            manner = replace(manner, filling=0.32, one_word=0.4, switching=0.55)
+        chat = make_chat(rng, "mldr", pool, kinds, name="", unseen=odd, manner=manner, words=words)
         yield from _asked(rng, stage, chat, pictures)
 
 
 def invented(rng: Random, language: str) -> Topic:
     """A topic of words that mean nothing, queried by those words; it is never drawn."""
-    if language == "zh":
-        words = ["".join(rng.choice(HANZI) for _ in range(rng.randint(2, 3))) for _ in range(3)]
-    else:
-        some = SYLLABLES.split()
-        words = ["".join(rng.choice(some) for _ in range(rng.randint(2, 4))) for _ in range(3)]
+    words = [invented_word(rng, language) for _ in range(3)]
     return Topic("invented", language, rng.choice(things()), tuple(words), tuple(words), unseen=True)
 
 

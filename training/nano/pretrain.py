@@ -31,10 +31,10 @@ STAGES = (
     Stage(260, 6, 3, (1, 2), (3, 3), 32, nothing=0.1, settled=0.15),
     Stage(260, 10, 4, (1, 3), (3, 3), 32, nothing=0.2, settled=0.15),
     Stage(260, 16, 6, (1, 3), (3, 3), 32, nothing=0.2, settled=0.15),
-    Stage(500, 26, 8, (1, 3), (3, 3), 32, 0.15, 0.2, later_ids=0.3, settled=0.15),
-    Stage(400, 26, 8, (1, 6), (3, 3), 24, 0.15, 0.2, 0.1, 0.5, typos=0.03, spread=0.5, chain=0.5),
-    Stage(700, 26, 8, (1, 12), (3, 3), 14, 0.15, 0.2, 0.2, 0.5, typos=0.04, spread=0.5, chain=0.5),
-    Stage(800, 26, 8, (1, 22), (2, 5), 8, 0.15, 0.2, 0.3, 0.3, typos=0.04, spread=0.5, chain=0.5),
+    Stage(500, 26, 8, (1, 3), (3, 3), 32, 0.15, 0.2, later_ids=0.3, babble=0.3, settled=0.15),
+    Stage(400, 26, 8, (1, 6), (3, 3), 24, 0.15, 0.2, 0.1, 0.5, 0.03, 0.5, babble=0.5, chain=0.5),
+    Stage(700, 26, 8, (1, 12), (3, 3), 14, 0.15, 0.2, 0.2, 0.5, 0.04, 0.5, babble=0.5, chain=0.5),
+    Stage(800, 26, 8, (1, 22), (2, 5), 8, 0.15, 0.2, 0.3, 0.3, 0.04, 0.5, babble=0.5, chain=0.5),
 )
 GROUP = 4  # batches that are drawn together and sorted by length, against padding
 SETTLE = 20  # steps whose mean says whether a stage has settled; a multiple of GROUP
