@@ -8,6 +8,7 @@ import codecs
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -50,7 +51,7 @@ def scan_values(path: Path) -> Iterator[Entry]:
     because nothing after it can be placed. Raises InputError if the file cannot be opened.
     """
     try:
-        file = path.open("rb", buffering=CHUNK)
+        file = BufferedReader(path.open("rb", buffering=0), CHUNK)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}", where=str(path)) from None
     with file:
