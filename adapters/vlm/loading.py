@@ -147,6 +147,8 @@ def _with_adapter(base: PreTrainedModel, folder: Path) -> Any:
     except Exception as error:
         line = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(f"does not fit the base: {line}", where=str(folder)) from None
+    # PEFT would look a name up on the hub, to see whether the base's vocabulary was another
+    model.peft_config["default"].base_model_name_or_path = None
     wanted = set(get_peft_model_state_dict(model))
     if odd := sorted(there ^ wanted):  # PEFT leaves out what does not fit, and goes on
         raise InputError(

@@ -81,6 +81,15 @@ def test_an_adapter_computes_what_merging_it_would(
     assert answers(adapted) == before
 
 
+def test_its_base_is_not_looked_up_by_the_name_that_it_was_trained_under(
+    tiny_qwen2_vl: Path, broken: Path, load_vlm: LoadVLM
+) -> None:
+    config = json.loads((broken / "adapter_config.json").read_text())
+    config["base_model_name_or_path"] = "package:of-another-machine"
+    (broken / "adapter_config.json").write_text(json.dumps(config))
+    load_vlm(tiny_qwen2_vl, adapter=str(broken))  # PEFT would warn, which is an error here
+
+
 def test_an_adapter_for_other_shapes_is_refused(
     tiny_qwen2_vl: Path, broken: Path, load_vlm: LoadVLM
 ) -> None:
