@@ -45,10 +45,11 @@ class Stage:
     """A stretch of the pre-training: at most how many `steps`, over how many `topics` of how many
     `words`, how long a topic's `part` is and how `many` meet, chats a `batch`.
 
-    `settled`: the line loss (losses.py) under which the next stage begins. `chain`: the weight of that
-    loss. The rest are probabilities: of `invented` topics, of a query that `nothing` matches, of the
-    sets' own longer prompt, of ids that begin later, of typing errors in a line, of positions with gaps,
-    of a chat in patterns of `babble`.
+    `settled`: the line loss (losses.py) under which the next stage begins. `chain` and `images`: the
+    weights of those losses. `rate`: a learning rate of its own, as a share of the largest. The rest are
+    probabilities: of `invented` topics, of a query that `nothing` matches, of the sets' own longer
+    prompt, of ids that begin later, of typing errors in a line, of positions with gaps, of a chat in
+    patterns of `babble`, of two topics that are only `drawn`, their pictures mixed.
     """
 
     steps: int
@@ -64,7 +65,10 @@ class Stage:
     typos: float = 0.0
     spread: float = 0.0
     babble: float = 0.0
+    drawn: float = 0.0
     chain: float = 0.0
+    images: float = 0.0
+    rate: float = 0.0
     settled: float = 0.0
 
 
@@ -107,6 +111,8 @@ def requests(rng: Random, stage: Stage, pictures: Path) -> Iterator[Request]:
             odd.append(True)
         else:
             kinds.append("no-overlap")
+        if stage.drawn and rng.random() < stage.drawn:
+            kinds, odd = ["picture-only", "picture-only"], [False]
         manner = Manner(topics=stage.many, part=stage.part, typos=stage.typos)
         words = None
         if stage.babble and rng.random() < stage.babble:

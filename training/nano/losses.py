@@ -18,7 +18,7 @@ LINE_LAYER, CHAIN_LAYER = 3, 4
 LONGEST = 2000  # tokens that a chat with gaps may span
 FIRST = LARGEST_ID + 1  # in place of an id: no line of the answer before this one
 PROMPT_TOKENS = 1024  # of a batch, that bear a language-model loss: all would cost as much again
-WEIGHTS = {"answer": 1.0, "prompt": 0.2, "line": 1.0, "picture": 0.5}  # chain: its stage's
+WEIGHTS = {"answer": 1.0, "prompt": 0.2, "line": 1.0, "picture": 0.5}  # and a stage's own
 
 
 class Losses:
@@ -47,6 +47,7 @@ class Losses:
         self.visual_tokens: Tensor | None = None
         self.model.model.visual.register_forward_hook(self._keep_visual_tokens)
         self.line_start = self.tokenizer.convert_tokens_to_ids("<|utt_id_start|>")
+        self.images_start = self.tokenizer.convert_tokens_to_ids("<|img_ids_start|>")
         self.end = self.tokenizer.convert_tokens_to_ids(END)
         self.image = self.tokenizer.convert_tokens_to_ids(loaded.processor.image_token)
 
@@ -54,8 +55,9 @@ class Losses:
         self.visual_tokens = output.pooler_output
 
     def __call__(self, asked: list[Request], spread: float, seed: int) -> dict[str, Tensor]:
-        """Scalars by the names in `WEIGHTS` (no `picture` without one), `chain` (where there is one) and
-        `exact`: the share of answers every token of which is the likeliest.
+        """Scalars by the names in `WEIGHTS` (no `picture` without one), `chain` (where there is one),
+        `images`: the answer's loss on its image ids, and `exact`: the share of answers every token of
+        which is the likeliest.
 
         A share of the chats, `spread`, is read with gaps (see `_places`); `seed` draws them.
         """
@@ -68,8 +70,10 @@ class Losses:
         rest = (~told & (goal != NO_LOSS)).flatten().nonzero().flatten()
         rest = rest[:: max(1, len(rest) // PROMPT_TOKENS)]
         read = self.model.lm_head(states.flatten(0, 1)[rest])
+        listed = ((inputs["input_ids"] == self.images_start) & answer).cumsum(1)[:, :-1] > 0
         found = {
             "answer": cross_entropy(logits, goal[told]),
+            "images": cross_entropy(logits[listed[told]], goal[told & listed]),
             "prompt": cross_entropy(read, goal.flatten()[rest]),
             **self._lines(inputs["input_ids"], output.hidden_states, asked),
         }

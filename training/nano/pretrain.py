@@ -35,6 +35,11 @@ STAGES = (
     Stage(400, 26, 8, (1, 6), (3, 3), 24, 0.15, 0.2, 0.1, 0.5, 0.03, 0.5, babble=0.5, chain=0.5),
     Stage(700, 26, 8, (1, 12), (3, 3), 14, 0.15, 0.2, 0.2, 0.5, 0.04, 0.5, babble=0.5, chain=0.5),
     Stage(800, 26, 8, (1, 22), (2, 5), 8, 0.15, 0.2, 0.3, 0.3, 0.04, 0.5, babble=0.5, chain=0.5),
+    # Until here image ids were told as a run of numbers, although their lines were found.
+    Stage(
+        *(300, 26, 8, (1, 12), (3, 4), 12, 0.15, 0.2, 0.3, 0.3, 0.04, 0.5),
+        **{"babble": 0.4, "drawn": 0.5, "chain": 0.5, "images": 1.0, "rate": 0.3},
+    ),
 )
 GROUP = 4  # batches that are drawn together and sorted by length, against padding
 SETTLE = 20  # steps whose mean says whether a stage has settled; a multiple of GROUP
@@ -70,7 +75,7 @@ class Pretraining:
                 group = self._draw()
             stage = self.stages[self.stage]
             found = self.losses(group[self.step % GROUP], stage.spread, self.step)
-            weights = {**WEIGHTS, "chain": stage.chain}
+            weights = {**WEIGHTS, "chain": stage.chain, "images": stage.images}
             loss = torch.stack([weights[name] * found[name] for name in weights if name in found]).sum()
             self.optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -112,10 +117,16 @@ class Pretraining:
         return batches
 
     def _rate(self) -> float:
-        """Linear warm-up, constant, and linear decay over the last `DECAY` steps."""
+        """Linear warm-up, constant, and linear decay over the last `DECAY` steps before the stages that
+        have a rate of their own, which falls from step to step."""
+        stage = self.stages[self.stage]
+        if stage.rate:
+            left = (self.begun + stage.steps - self.step) / stage.steps
+            return LEARNING_RATE * max(FINAL, stage.rate * left)
         if self.step < WARM_UP:
             return LEARNING_RATE * (self.step + 1) / WARM_UP
-        return LEARNING_RATE * max(FINAL, min(1.0, (self._end() - self.step) / DECAY))
+        own = sum(stage.steps for stage in self.stages if stage.rate)
+        return LEARNING_RATE * max(FINAL, min(1.0, (self._end() - own - self.step) / DECAY))
 
     def _log(self, line: dict[str, Any]) -> None:
         TrainingFolder(self.folder).log(line)

@@ -85,6 +85,15 @@ def test_invented_topics_are_asked_for_by_words_of_the_dialogue() -> None:
         assert not request.gold.images or request.dialogue.images
 
 
+def test_two_topics_that_are_only_drawn_mix_their_pictures() -> None:
+    found = some(Stage(1, 26, 8, (2, 3), (3, 3), 8, drawn=1.0))
+    assert all("picture-only" in request.shares for request in found)
+    golds = [sorted(request.gold.images) for request in found if request.gold]
+    assert all(len(images) >= 2 for images in golds)
+    runs = [images[-1] - images[0] == len(images) - 1 for images in golds]
+    assert runs.count(False) > len(runs) / 2
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_invented_words_are_several(language: str) -> None:
     assert len(set(invented(Random(1), language).words)) == 3

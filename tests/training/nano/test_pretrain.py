@@ -64,12 +64,32 @@ def test_a_settled_stage_ends_early(tmp_path: Path) -> None:
     assert (hasty.stage, hasty.begun, hasty.step) == (1, 4, 8)
 
 
+def test_a_stage_with_a_rate_of_its_own_leaves_the_decay_before_it_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pretrain, "WARM_UP", 0)
+    monkeypatch.setattr(pretrain, "DECAY", 8)
+    own = Stage(4, 6, 3, (1, 2), (3, 3), 3, drawn=0.5, images=1.0, rate=0.4)
+    without, ending = Pretraining(tmp_path, STAGES), Pretraining(tmp_path, (*STAGES, own))
+    for step in range(8):
+        for training in (without, ending):
+            training.step, training.stage, training.begun = step, step // 4, step // 4 * 4
+        assert ending._rate() == without._rate() == pretrain.LEARNING_RATE * (8 - step) / 8
+    ending.stage, ending.begun = 2, 8
+    rates = []
+    for step in range(8, 12):
+        ending.step = step
+        rates.append(ending._rate() / pretrain.LEARNING_RATE)
+    assert rates == pytest.approx([0.4, 0.3, 0.2, 0.1])
+
+
 def test_untrained_losses_are_those_of_chance(tmp_path: Path) -> None:
     untrained = Pretraining(tmp_path, STAGES)
     (asked, *_) = untrained._draw()
     found = untrained.losses(asked, 0.5, 0)
     vocabulary = untrained.model.config.text_config.vocab_size
     assert found["answer"].item() == pytest.approx(math.log(vocabulary), rel=0.25)
+    assert found["images"].item() == pytest.approx(math.log(vocabulary), rel=0.25)
     assert found["line"].item() == pytest.approx(math.log(2), rel=0.5)
     assert found["exact"].item() == 0
 
