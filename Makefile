@@ -7,10 +7,11 @@ OUT ?= runs
 
 .PHONY: eval test test-all check lint types bench wheel clean
 
-eval: $(READY)  ## the main job: bm25 and the reference rows on both mini sets
-	$(BIN)/f2r eval --model bm25 random everything nothing oracle --task mini --out $(OUT)
+eval: $(READY)  ## the main job: the small models and the reference rows on both mini sets
+	$(BIN)/f2r eval --model f2rvlm-nano-base f2rvlm-nano bm25 random everything oracle \
+		--task mini --batch-size 8 --out $(OUT)
 	@echo
-	@echo "Next: $(BIN)/f2r retrieve --model bm25 mini-chat \"the landlord\""
+	@echo "Next: $(BIN)/f2r retrieve --model f2rvlm-nano mini-chat \"the pet that meows\""
 	@echo "      $(BIN)/f2r retrieve --model bm25 YOUR_CHAT.json \"what you look for\""
 	@echo "      $(BIN)/f2r eval --model qwen2-vl --data-root FOLDER_WITH_MLDR_AND_WECHAT"
 	@echo "      $(BIN)/f2r --help"
@@ -43,7 +44,8 @@ wheel: $(READY)  ## the built wheel works in an empty environment, outside the c
 	$(PYTHON) -m venv build/empty/venv
 	build/empty/venv/bin/pip install -q -c constraints.txt build/wheel/*.whl
 	cd build/empty && venv/bin/f2r --help > /dev/null
-	cd build/empty && F2R_CACHE=cache venv/bin/f2r eval --model bm25 oracle --task mini --out runs
+	cd build/empty && F2R_CACHE=cache venv/bin/f2r eval --model f2rvlm-nano bm25 oracle --task mini \
+		--limit 20 --batch-size 8 --out runs
 
 $(READY): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
