@@ -36,10 +36,7 @@ STAGES = (
     Stage(700, 26, 8, (1, 12), (3, 3), 14, 0.15, 0.2, 0.2, 0.5, 0.04, 0.5, babble=0.5, chain=0.5),
     Stage(800, 26, 8, (1, 22), (2, 5), 8, 0.15, 0.2, 0.3, 0.3, 0.04, 0.5, babble=0.5, chain=0.5),
     # Until here image ids were told as a run of numbers, although their lines were found.
-    Stage(
-        *(300, 26, 8, (1, 12), (3, 4), 12, 0.15, 0.2, 0.3, 0.3, 0.04, 0.5),
-        **{"babble": 0.4, "drawn": 0.5, "chain": 0.5, "images": 1.0, "rate": 0.3},
-    ),
+    Stage(300, 26, 8, (1, 12), (3, 4), 12, 0.15, 0.2, 0.3, 0.3, 0.04, 0.5, 0.4, 0.5, 0.5, 1.0, rate=0.3),
 )
 GROUP = 4  # batches that are drawn together and sorted by length, against padding
 SETTLE = 20  # steps whose mean says whether a stage has settled; a multiple of GROUP
