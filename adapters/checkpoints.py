@@ -11,25 +11,32 @@ from f2rcli.tasks.datasets import SHIPPED, file_digest
 from f2rcli.tasks.errors import InputError
 
 WANTED = ("*.json", "*.safetensors", "*.txt", "*.jinja", "*.model")
+PICKLED = "pytorch_model.bin"
 
 
-def find_checkpoint(name: str, needed: str = "config.json") -> Path:
-    """The local folder of a checkpoint: a path, a hub id that is cached or can be fetched, or
-    `package:NAME` for one that f2r brings along.
+def find_checkpoint(
+    name: str,
+    needed: str = "config.json",
+    *,
+    option: str = "--model",
+    pickled: bool = False,
+    fetch: bool = True,
+) -> Path:
+    """The local folder of a checkpoint: a path, a hub id that is cached or (with `fetch`) can be
+    fetched, or `package:NAME` for one that f2r brings along.
 
-    Raises InputError if it is neither, is incomplete, or has its weights only as pickles, which run
-    code when they are loaded and are therefore not.
+    Raises InputError if it is neither, is incomplete, or has its weights only as pickles, which may
+    run code when they are loaded; `pickled` is for loaders that take nothing but tensors from them.
     """
     if name.startswith(SHIPPED):
         folder = Path(str(resources.files("f2rcli.adapters"))) / "checkpoints" / name[len(SHIPPED) :]
     else:
         folder = Path(os.path.expanduser(name))  # noqa: PTH111 - Path's raises for an unknown user
     if not folder.is_dir():
-        folder = _from_hub(name)
+        folder = _from_hub(name, option, pickled, fetch)
     if not (folder / needed).is_file():
         raise InputError(f"no {needed} in it: not a checkpoint", where=str(folder))
-    weights = list(folder.glob("*.safetensors"))
-    if not weights:
+    if not _has_weights(folder, pickled):
         pickles = [*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")]
         what = "weights only as pickles, not as safetensors" if pickles else "no weights in it"
         raise InputError(what, where=str(folder), fix="f2r loads *.safetensors")
@@ -45,25 +52,32 @@ def find_checkpoint(name: str, needed: str = "config.json") -> Path:
     return folder
 
 
-def _from_hub(name: str) -> Path:
+def _has_weights(folder: Path, pickled: bool) -> bool:
+    return any(folder.glob("*.safetensors")) or (pickled and (folder / PICKLED).is_file())
+
+
+def _from_hub(name: str, option: str, pickled: bool, fetch: bool) -> Path:
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import HFValidationError
 
     missing = InputError(
         f"no checkpoint {name}: neither a folder nor in the hub cache {constants.HF_HUB_CACHE}",
         fix=f"`hf download {name}` fetches it where there is internet; a copy elsewhere is used with "
-        "--model hf:/path/to/folder",
+        f"{option} hf:/path/to/folder",
     )
     if name.count("/") != 1 or name.startswith((".", "/", "~", SHIPPED)):
         raise InputError("no such folder", where=name)
-    for offline in (True, False):
+    tries: list[tuple[bool, tuple[str, ...]]] = [(True, WANTED)]
+    if fetch:
+        tries += [(False, WANTED), (False, (*WANTED, PICKLED))][: 1 + pickled]
+    for offline, wanted in tries:
         try:
-            folder = snapshot_download(name, allow_patterns=list(WANTED), local_files_only=offline)
+            folder = snapshot_download(name, allow_patterns=list(wanted), local_files_only=offline)
         except HFValidationError:
             raise InputError("neither a folder nor a hub id", where=name) from None
         except Exception:  # not cached; then whatever a network can do wrong
             continue
-        if any(Path(folder).glob("*.safetensors")):
+        if _has_weights(Path(folder), pickled):
             return Path(folder)
     raise missing
 
@@ -72,6 +86,8 @@ def folder_digest(folder: Path) -> str:
     """SHA-256 over names and contents of what a checkpoint is loaded from."""
     digest = hashlib.sha256()
     files = sorted({file for pattern in WANTED for file in folder.glob(pattern)})
+    if not any(folder.glob("*.safetensors")):
+        files += folder.glob(PICKLED)
     for file in files:
         digest.update(f"{file.name} {file_digest(file)}\n".encode())
     return digest.hexdigest()

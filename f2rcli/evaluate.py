@@ -63,7 +63,9 @@ class ListCommand(click.Command):
 @click.option(
     "--limit", type=click.IntRange(min=1), help="A deterministic subsample of so many requests."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="For --limit and the random row.")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="For --limit, --probe and the random row."
+)
 @click.option(
     "--prompt", help="en, zh or a file with {query} and {dialogue}, instead of the recorded one."
 )
@@ -72,6 +74,11 @@ class ListCommand(click.Command):
     type=click.Path(path_type=Path),
     help="Take the prompt of this file's first record.",
 )
+@click.option(
+    "--probe",
+    type=click.Choice(["shuffle-image-ids", "blank-images", "text-only", "shuffle-turns"]),
+    help="Change the requests, and the gold answer with them, to see what a score rests on.",
+)
 @click.option("--registry", type=click.Path(path_type=Path), help="Model rows of your own (TOML).")
 @click.option("--adapter", help="A LoRA adapter over the model's checkpoint.")
 @click.option("--device", help="cpu, cuda, cuda:1 …, or auto: over all GPUs.")
@@ -79,6 +86,11 @@ class ListCommand(click.Command):
 @click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--max-pixels", type=click.IntRange(min=784), help="Pixels an image. Default: 602112.")
 @click.option("--max-new-tokens", type=click.IntRange(min=1), help="Default: from the dialogue's ids.")
+@click.option(
+    "--encoder",
+    metavar="NAME",
+    help="Measures relevance and coherence: a name, hf:PATH or none. Default: the task's own.",
+)
 @click.option("--allow-outside-images", is_flag=True, help="Let image paths leave the data's folder.")
 @click.option("--modality", is_flag=True, help="Also tables of utterances and of images.")
 @click.option("--quiet", is_flag=True, help="No progress.")
@@ -89,7 +101,8 @@ def command(models: tuple[str, ...], tasks: tuple[str, ...], **options: Any) -> 
     interrupted and asks again only what failed with an error.
     """
     from f2rcli.progress import Reporter
-    from f2rcli.results.render import console, print_table
+    from f2rcli.results.layouts import overview
+    from f2rcli.results.render import console, print_sheet
     from f2rcli.results.tables import build_table
 
     rows = _rows(models, options)
@@ -99,13 +112,17 @@ def command(models: tuple[str, ...], tasks: tuple[str, ...], **options: Any) -> 
         if selection.warnings:
             odd = f"{len(selection.warnings)} oddities, such as {selection.warnings[0]}"
             reporter.note(f"{selection.task.name}: {odd}; `f2r data check` lists them")
+    selections = _measured(selections, options, reporter)
     runs: list[RunFolder] = []
     for row in rows:
         runs += _run(row, selections, options, reporter)
-    parts = ("joint", "utterance", "image") if options["modality"] else ("joint",)
-    print_table(build_table(runs), parts, console())
+    sheet = overview(build_table(runs), "modality" if options["modality"] else "main")
+    print_sheet(sheet, console())
     for run in runs:
         click.echo(f"run: {run.path}")
+    for reason in dict.fromkeys(selection.unmeasured for selection in selections):
+        if reason:
+            reporter.note(reason)
     errors = [f"{unit}: {why}" for run in runs for unit, why in run.errors().items()]
     if errors:
         line = f"f2r: {len(errors)} unanswered, such as {errors[0]}; the same command asks again"
@@ -146,6 +163,7 @@ def _selections(tasks: "Iterable[str]", options: dict[str, Any]) -> "list[Select
     """Every task read before any model is loaded, so that bad data costs seconds."""
     from f2rcli.results.selection import Selection
     from f2rcli.tasks.datasets import load_tasks
+    from f2rcli.tasks.probes import Probe
     from f2rcli.tasks.prompts import choose_template
 
     template = choose_template(options["prompt"], options["prompt_from"])
@@ -155,7 +173,21 @@ def _selections(tasks: "Iterable[str]", options: dict[str, Any]) -> "list[Select
         allow_outside=options["allow_outside_images"],
         template=template,
     )
-    return [Selection.of(task, options["limit"], options["seed"]) for task in loaded]
+    probe = Probe(options["probe"], options["seed"]) if options["probe"] else None
+    return [Selection.of(task, options["limit"], options["seed"], probe) for task in loaded]
+
+
+def _measured(
+    selections: "list[Selection]", options: dict[str, Any], reporter: "Reporter"
+) -> "list[Selection]":
+    """With the vectors that relevance and coherence are measured by."""
+    from f2rcli.results.measuring import measured
+
+    found = []
+    for selection in selections:
+        with reporter.run(f"embedding {selection.task.name}") as progress:
+            found.append(measured(selection, options["encoder"], options["device"], progress))
+    return found
 
 
 def _run(

@@ -49,14 +49,18 @@ class Reporter:
             TextColumn("ETA"),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, console=Console(stderr=True)) as bar:
-            task = bar.add_task(title, total=None, rate="")
-            clock = _Clock()
+        bar = Progress(*columns, console=Console(stderr=True))
+        task = bar.add_task(title, total=None, rate="")
+        clock = _Clock()
 
-            def progress(done: int, total: int) -> None:
-                bar.update(task, completed=done, total=total, rate=clock.rate(done))
+        def progress(done: int, total: int) -> None:
+            bar.start()  # only now: where there is nothing to do, there is nothing to show
+            bar.update(task, completed=done, total=total, rate=clock.rate(done))
 
+        try:
             yield progress
+        finally:
+            bar.stop()
 
 
 class _Clock:

@@ -9,6 +9,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from f2rcli.results.selection import Selection
     from f2rcli.tasks.predictions import Prediction
     from f2rcli.tasks.scoring import Average, Protocol
 
@@ -27,32 +28,59 @@ if TYPE_CHECKING:
 @click.option(
     "--shares", is_flag=True, help="Also by the shares that the data names (language, kind of query)."
 )
+@click.option(
+    "--encoder",
+    metavar="NAME",
+    help="Measures relevance and coherence: a name, hf:PATH or none. Default: the run's own; none for "
+    "a bare prediction file.",
+)
+@click.option(
+    "--data-root",
+    type=click.Path(path_type=Path),
+    help="Where a bare file's image paths start from, beside its own folder (or F2R_DATA).",
+)
+@click.option("--allow-outside-images", is_flag=True, help="Let its image paths leave these folders.")
 def command(
     files: tuple[Path, ...],
     protocol: "Protocol | None",
     average: "Average",
     json_to: str | None,
     shares: bool,
+    encoder: str | None,
+    data_root: Path | None,
+    allow_outside_images: bool,
 ) -> None:
     """Score prediction files (ours or the authors' format) or run folders, without any model.
 
     For a run folder, its predictions.jsonl and scores.json are made again from its answers.
     """
+    from f2rcli.results.derive import measured_predictions
     from f2rcli.results.render import console, print_scores, print_shares
+    from f2rcli.results.runs import RunFolder
+    from f2rcli.results.show import prediction_file
     from f2rcli.results.writing import write_json
-    from f2rcli.tasks.predictions import read_predictions
     from f2rcli.tasks.scoring import score, score_shares
 
     if json_to and Path(json_to).resolve() in [file.resolve() for file in files]:
         raise click.UsageError("--json is a file that is to be scored")
-    results, by_share = {}, {}
+    results, by_share, reasons = {}, {}, dict[str, None]()
     for file in files:
-        chosen, path = _located(file, protocol)
-        results[str(file)] = score(_noting_slices(file, read_predictions(path)))[chosen].result(average)
+        if RunFolder.is_one(file):
+            chosen, selection = _rebuilt(file, protocol, encoder)
+        else:
+            chosen = protocol or "published"
+            selection = _answered(file, encoder, data_root, allow_outside_images)
+        if selection and selection.unmeasured:
+            reasons[selection.unmeasured] = None
+        path = prediction_file(file)
+        predictions = _noting(file, measured_predictions(path, selection))
+        results[str(file)] = score(predictions)[chosen].result(average)
         if shares:
-            found = by_share[str(file)] = score_shares(read_predictions(path), chosen)
+            found = by_share[str(file)] = score_shares(measured_predictions(path, selection), chosen)
             parts = {share: {**s.result(average), "exact": s.exact} for share, s in found.items()}
             results[str(file)]["shares"] = parts
+    for reason in reasons:
+        click.echo(f"f2r: {reason}", err=True)
     written: Any = results if len(results) > 1 else next(iter(results.values()))
     if json_to == "-":
         click.echo(json.dumps(written, ensure_ascii=False, indent=2))
@@ -68,30 +96,59 @@ def command(
             click.echo(f"f2r: {name}: its data names no shares", err=True)
 
 
-def _located(file: Path, protocol: "Protocol | None") -> "tuple[Protocol, Path]":
-    """The protocol to score by, and the prediction file: of a run folder, the one it has or gets."""
+def _rebuilt(
+    folder: Path, protocol: "Protocol | None", encoder: str | None
+) -> "tuple[Protocol, Selection | None]":
+    """A run made again: the protocol to score by, and its data, if that is still what it was."""
     from f2rcli.results.evaluate import rebuild
-    from f2rcli.results.runs import PREDICTIONS, RunFolder
+    from f2rcli.results.runs import RunFolder
     from f2rcli.tasks.errors import InputError
+    from f2rcli.tasks.similarity import NO_ENCODER
 
-    if RunFolder.is_one(file):
-        run = RunFolder(file)
-        if reason := rebuild(run):
-            click.echo(f"f2r: {file}: scored from predictions.jsonl as it is ({reason})", err=True)
-        return protocol or run.record()["task"]["protocol"], file / PREDICTIONS
-    if file.is_dir():
-        raise InputError("a folder without run.json", where=str(file), fix="give runs or files")
-    return protocol or "published", file
+    run = RunFolder(folder)
+    rebuilt = rebuild(run, lambda selection: _measured(folder, selection, encoder))
+    if rebuilt.reason:
+        if encoder not in (None, NO_ENCODER):
+            raise InputError(f"nothing to embed: {rebuilt.reason}", where=str(folder))
+        how = f"scored from predictions.jsonl as it is ({rebuilt.reason})"
+        click.echo(f"f2r: {folder}: {how}", err=True)
+    return protocol or run.record()["task"]["protocol"], rebuilt.selection
 
 
-def _noting_slices(file: Path, predictions: "Iterator[Prediction]") -> "Iterator[Prediction]":
-    """Says so where lines are parts of dialogues, whose scores are not those of the dialogues."""
+def _answered(
+    file: Path, encoder: str | None, data_root: Path | None, allow_outside: bool
+) -> "Selection | None":
+    """What a bare prediction file answers, where an encoder is to look at it."""
+    from f2rcli.results.selection import Selection
+    from f2rcli.tasks.datasets import load_task
+    from f2rcli.tasks.similarity import NO_ENCODER
+
+    if encoder in (None, NO_ENCODER):
+        return None
+    task = load_task(str(file.resolve()), data_root, allow_outside=allow_outside)
+    return _measured(file, Selection.of(task, None, 0), encoder)
+
+
+def _measured(file: Path, selection: "Selection", encoder: str | None) -> "Selection":
+    from f2rcli.progress import Reporter
+    from f2rcli.results.measuring import measured
+
+    with Reporter(quiet=False).run(f"embedding {file}") as progress:
+        return measured(selection, encoder, on_progress=progress)
+
+
+def _noting(file: Path, predictions: "Iterator[Prediction]") -> "Iterator[Prediction]":
+    """Says so where lines are parts of dialogues, whose scores are not those of the dialogues, and
+    where they answer requests that a probe changed."""
     from f2rcli.tasks.merging import is_slice
 
-    slices = 0
+    slices, probes = 0, set()
     for prediction in predictions:
         slices += is_slice(prediction.dialogue_id)
+        probes |= {prediction.probe} if prediction.probe else set()
         yield prediction
+    for probe in sorted(probes):
+        click.echo(f"f2r: {file}: under the probe {probe}", err=True)
     if slices:
         line = f"f2r: {file}: {slices} lines are slices; `f2r data merge` puts them together"
         click.echo(line, err=True)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def command(run: Path, request_id: str, protocol: "Protocol | None") -> None:
     """Show one dialogue of a run or prediction file: what is gold, retrieved and missed.
 
-    ID is a request's id, such as chat007:0, or its place in the file, counted from 0.
+    ID is a request's id, such as chat007:0, or its place in the file, counted from 0 (@12 where
+    ids are numbers themselves).
     """
     from f2rcli.results.render import console
     from f2rcli.results.runs import RunFolder

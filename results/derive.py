@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from f2rcli.results.runs import PREDICTIONS, SCORES, RunFolder
+from f2rcli.results.selection import Selection
 from f2rcli.results.writing import replacing, write_json
 from f2rcli.tasks.predictions import (
     Answer,
@@ -14,12 +17,21 @@ from f2rcli.tasks.predictions import (
     read_predictions,
 )
 from f2rcli.tasks.scoring import score
+from f2rcli.tasks.similarity import Embedded, Vectors
 from f2rcli.tasks.slicing import Slice, merged_line, slice_request
 from f2rcli.tasks.types import Request, Retrieval
 
 
-def derive(run: RunFolder, requests: Iterable[Request], max_turns: int | None) -> None:
-    """Write predictions.jsonl (dataset order, slices merged) and scores.json."""
+def derive(
+    run: RunFolder,
+    requests: Iterable[Request],
+    max_turns: int | None,
+    vectors: Vectors | None = None,
+) -> None:
+    """Write predictions.jsonl (dataset order, slices merged) and scores.json.
+
+    Without `vectors`, relevance and coherence are not measured.
+    """
     attempts = run.attempts()
     with replacing(run.path / PREDICTIONS) as file:
 
@@ -27,15 +39,30 @@ def derive(run: RunFolder, requests: Iterable[Request], max_turns: int | None) -
             for request in requests:
                 line = _line(request, slice_request(request, max_turns), attempts)
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
-                yield parse_prediction(line, request.id)
+                yield _embedded(parse_prediction(line, request.id), request, vectors)
 
         scores = _scores(written())
     write_json(run.path / SCORES, scores)
 
 
 def rescore(run: RunFolder) -> None:
-    """Write scores.json from predictions.jsonl as it is."""
+    """Write scores.json from predictions.jsonl as it is; relevance and coherence are not measured."""
     write_json(run.path / SCORES, _scores(read_predictions(run.path / PREDICTIONS)))
+
+
+def measured_predictions(path: Path, selection: Selection | None) -> Iterator[Prediction]:
+    """The predictions of a file, each with its request's vectors, if the selection has any."""
+    if selection is None or selection.vectors is None:
+        yield from read_predictions(path)
+        return
+    for prediction, request in zip(read_predictions(path), selection.requests, strict=True):
+        yield _embedded(prediction, request, selection.vectors)
+
+
+def _embedded(prediction: Prediction, request: Request, vectors: Vectors | None) -> Prediction:
+    if vectors is None:
+        return prediction
+    return replace(prediction, embedded=Embedded(request.dialogue, request.query.text, vectors))
 
 
 def _scores(predictions: Iterable[Prediction]) -> dict[str, Any]:

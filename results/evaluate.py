@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from f2rcli.adapters.registry import OWN_MODULE, ModelRow
 from f2rcli.adapters.retriever import Retriever
@@ -43,19 +43,20 @@ def evaluate(
         },
         row.name,
     )
-    run = RunFolder.place(out, selection.task.name, row.name, identity)
+    name = f"{row.name}-{selection.probe.name}" if selection.probe else row.name
+    run = RunFolder.place(out, selection.task.name, name, identity)
     trained = "reference" if retriever.sees_gold else row.trained
     description = {
         "model": {"name": row.name, "kind": row.kind, "trained": trained, "about": row.about},
         "settings": row.settings,
-        **selection.describe(),
+        **selection.describe(retriever.uses_images),
         "identity": identity,
     }
     with run.locked():
         run.begin(description, {**software(), **retriever.environment()})
         run.repair()
         _ask(run, retriever, selection.requests, on_progress)
-        derive(run, selection.requests, retriever.max_turns)
+        derive(run, selection.requests, retriever.max_turns, selection.vectors)
         run.finish()
     return run
 
@@ -118,11 +119,21 @@ def _as_json(identity: dict[str, Any], name: str) -> dict[str, Any]:
         raise InputError(f"identity() of {name} is not JSON: {error}") from None
 
 
-def rebuild(run: RunFolder) -> str | None:
+class Rebuilt(NamedTuple):
+    """What a run's files were made of: its data as a selection, or for a `reason` the predictions."""
+
+    selection: Selection | None
+    reason: str | None = None
+
+
+def rebuild(
+    run: RunFolder, measured: Callable[[Selection], Selection] = lambda selection: selection
+) -> Rebuilt:
     """Derive a run's files again from its answers and its data.
 
-    Where the data has gone or changed, the scores are made from predictions.jsonl as it is, and the
-    reason is returned. Raises InputError if there is neither.
+    `measured` adds the vectors that relevance and coherence are measured by. Where the data has gone
+    or changed, the scores are made from predictions.jsonl as it is, and nothing is measured. Raises
+    InputError if there is neither.
     """
     record = run.record()
     with run.locked():
@@ -132,6 +143,7 @@ def rebuild(run: RunFolder) -> str | None:
             if not (run.path / PREDICTIONS).is_file():
                 raise
             rescore(run)
-            return str(error)
-        derive(run, selection.requests, record["identity"]["max_turns"])
-    return None
+            return Rebuilt(None, str(error))
+        selection = measured(selection)
+        derive(run, selection.requests, record["identity"]["max_turns"], selection.vectors)
+    return Rebuilt(selection)

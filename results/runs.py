@@ -14,6 +14,7 @@ import filelock
 
 from f2rcli.results.writing import write_json
 from f2rcli.tasks.errors import InputError
+from f2rcli.tasks.probes import NEEDS
 from f2rcli.tasks.scoring import PROTOCOLS
 from f2rcli.tasks.types import FAILURE_KINDS, Failure, Retrieval, digest
 
@@ -100,6 +101,7 @@ class RunFolder:
         else:
             record = {**description, "started": session["started"], "sessions": []}
         record["finished"] = None
+        record["encoder"] = description.get("encoder")  # the last one's: no answer depends on it
         record["sessions"].append(session)
         write_json(self.path / RECORD, record)
 
@@ -172,9 +174,19 @@ def _is_record(record: Any) -> bool:
             and isinstance(identity["model"], dict)
             and isinstance(record["sessions"], list)
             and (record["prompt"] is None or isinstance(record["prompt"]["user"], dict))
+            and (record.get("probe") is None or _is_probe(record["probe"]))
         )
     except (KeyError, TypeError):
         return False
+
+
+def _is_probe(probe: Any) -> bool:
+    numbers = (probe["seed"], probe["changed"])
+    return (
+        probe["name"] in NEEDS
+        and isinstance(probe["origin"], str)
+        and all(isinstance(number, int) for number in numbers)
+    )
 
 
 class Appender:

@@ -11,7 +11,13 @@ from f2rcli.results.runs import PREDICTIONS, RunFolder
 from f2rcli.tasks import tags
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.jsonstream import Entry, read_values
-from f2rcli.tasks.predictions import name_of, parse_prediction, user_content
+from f2rcli.tasks.predictions import (
+    image_order,
+    image_paths,
+    name_of,
+    parse_prediction,
+    user_content,
+)
 from f2rcli.tasks.scoring import JUDGES, Protocol, Verdict
 from f2rcli.tasks.types import Dialogue, Fragment, Image
 
@@ -33,13 +39,16 @@ def prediction_file(path: Path) -> Path:
 
 
 def find_prediction(path: Path, wanted: str) -> dict[str, Any]:
-    """The prediction line with this request id, or else at this place in the file (from 0)."""
+    """The prediction line with this request id, or else at this place in the file (from 0).
+
+    `@12` is always a place: ids of other tools need not be unique, and may be numbers.
+    """
     known: list[str] = []
     by_place = None
     for entry in read_values(path):
         line = entry.value if isinstance(entry.value, dict) else {}
         known.append(name_of(line, str(entry.number)))
-        if known[-1] == wanted:
+        if known[-1] == wanted or f"@{entry.number}" == wanted:
             return _showable(entry)
         if str(entry.number) == wanted:
             by_place = entry
@@ -52,8 +61,7 @@ def find_prediction(path: Path, wanted: str) -> dict[str, Any]:
 def _showable(entry: Entry) -> dict[str, Any]:
     try:
         parse_prediction(entry.value, "")
-        if not isinstance(entry.value.get("images") or [], list):
-            raise InputError("images is not a list")
+        image_paths(entry.value)
     except InputError as error:
         raise error.at(entry.where) from None
     return dict(entry.value)
@@ -63,21 +71,19 @@ def show_prediction(line: dict[str, Any], protocol: Protocol, to: Console) -> No
     """Dialogue, marks, counts, and the answer as the model wrote it."""
     prediction = parse_prediction(line, "")
     verdict = JUDGES[protocol](prediction)
-    content = tags.parse_content(user_content(line))
-    images = tuple(Image(i, _path(image)) for i, image in enumerate(line.get("images") or []))
+    content = tags.parse_content(user_content(line), order=image_order(line))
+    images = tuple(Image(i, path) for i, path in enumerate(image_paths(line)))
     dialogue = Dialogue(str(line.get("dialogue_id", "")), content.utterances, images)
     ours = line.get("f2r") if isinstance(line.get("f2r"), dict) else {}
     query = content.query or (ours or {}).get("query") or "(no query found)"
+    if prediction.probe:
+        to.print(Text.assemble(("probe  ", "bold"), prediction.probe), soft_wrap=True)
     to.print(Text.assemble(("query  ", "bold"), str(query)), soft_wrap=True)
     for text in marked_lines(dialogue, verdict.gold, verdict.predicted):
         to.print(text, soft_wrap=True)
     why = (ours or {}).get("failures") or {}
     for text in _summary(verdict, prediction.response, why):
         to.print(text, soft_wrap=True)
-
-
-def _path(image: Any) -> str:
-    return str(image.get("path") if isinstance(image, dict) else image)
 
 
 def marked_lines(dialogue: Dialogue, gold: Fragment, retrieved: Fragment) -> Iterator[Text]:

@@ -17,9 +17,11 @@ from f2rcli.tasks.mini.cache import cached_file, ready
 from f2rcli.tasks.parsed import NO_QUERY
 from f2rcli.tasks.prompts import PromptTemplate
 from f2rcli.tasks.scoring import Protocol
+from f2rcli.tasks.similarity import NO_ENCODER
 from f2rcli.tasks.types import Dialogue, Request
 
 DEFAULT_TASKS = ("mldr", "wechat")
+OWN_ENCODER = "clip-vit-base-patch32"  # of what has no name: nothing is known about it
 GROUPS = {"mini": ("mini-mldr", "mini-wechat")}  # one name for several tasks
 SHIPPED, MADE = "package:", "made:"  # files that the package has, or makes on first use
 
@@ -34,6 +36,7 @@ class TaskRow:
     domain: str
     files: tuple[str, ...]
     source: str
+    encoder: str = NO_ENCODER
     test_only: bool = False
 
     @property
@@ -76,7 +79,8 @@ def task_rows() -> dict[str, TaskRow]:
 class Task:
     """A dataset that is there: where, and under which name and protocol its scores are shown.
 
-    `named`: it stands for a row of tasks.toml, rather than for a file of somebody's own.
+    `encoder` measures relevance and coherence on it; `named`: it stands for a row of tasks.toml,
+    rather than for a file of somebody's own.
     """
 
     name: str
@@ -85,6 +89,7 @@ class Task:
     path: Path
     images: ImageFolder
     template: PromptTemplate | None = None
+    encoder: str = NO_ENCODER
     named: bool = False
     test_only: bool = False
 
@@ -174,10 +179,11 @@ def load_tasks(
             "--task example and --task your_chats.json run without it",
         )
     given = data_root is not None or bool(os.environ.get("F2R_DATA"))
-    test_only = [row for row in task_rows().values() if row.test_only]
+    rows = task_rows().values()
     tasks = []
     for row, path in found:
         assert path is not None
+        alike = [other for other in rows if other == row or other.is_file(path)]
         folders = [path.parent]
         if row and path.resolve().is_relative_to(root.resolve()):
             folders.insert(0, root)
@@ -191,8 +197,9 @@ def load_tasks(
                 path=path,
                 images=ImageFolder(tuple(folders), allow_outside),
                 template=template,
+                encoder=row.encoder if row else alike[0].encoder if alike else OWN_ENCODER,
                 named=row is not None,
-                test_only=any(row.is_file(path) for row in test_only) or bool(row and row.test_only),
+                test_only=any(other.test_only for other in alike),
             )
         )
     return tasks
@@ -231,20 +238,3 @@ def _ships(path: Path) -> bool:
 def file_digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def subsample(requests: list[Request], limit: int | None, seed: int) -> list[Request]:
-    """At most `limit` requests, in dataset order: those whose seeded content digests are smallest.
-
-    The choice depends on nothing but the seed and the requests themselves, and a smaller limit gives
-    a subset of a larger one's.
-    """
-    if limit is None or limit >= len(requests):
-        return requests
-    ranked = sorted(range(len(requests)), key=lambda i: _rank(requests[i], seed))
-    return [requests[i] for i in sorted(ranked[:limit])]
-
-
-def _rank(request: Request, seed: int) -> tuple[str, str]:
-    key = f"{seed} {request.digest}".encode()
-    return hashlib.sha256(key).hexdigest(), request.id

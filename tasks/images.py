@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,11 +72,28 @@ _UPRIGHT = {
     7: "TRANSVERSE",
     8: "ROTATE_90",
 }
+_ON_ITS_SIDE = ("TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90")
 _ORIENTATION = 0x0112
 
 
 def open_image(file: Path | str) -> PIL.Image.Image:
     """The picture as RGB, upright as its EXIF tag says. Raises InputError if it cannot be read."""
+    import PIL.Image
+
+    with _opened(file) as (image, turn):
+        upright = image.transpose(PIL.Image.Transpose[turn]) if turn else image
+        return _eight_bit(upright, file).convert("RGB")
+
+
+def upright_size(file: Path | str) -> tuple[int, int]:
+    """Width and height of what `open_image` gives, without decoding it. Raises InputError likewise."""
+    with _opened(file) as (image, turn):
+        return image.size if turn not in _ON_ITS_SIDE else (image.height, image.width)
+
+
+@contextlib.contextmanager
+def _opened(file: Path | str) -> Iterator[tuple[PIL.Image.Image, str | None]]:
+    """A picture, and how it has to be turned; whatever goes wrong with it becomes an InputError."""
     import PIL.Image
 
     try:
@@ -87,9 +106,7 @@ def open_image(file: Path | str) -> PIL.Image.Image:
                         f"{MAX_PIXELS // 1_000_000} million",
                         where=f"image {file}",
                     )
-                turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
-                upright = image.transpose(PIL.Image.Transpose[turn]) if turn else image
-                return _eight_bit(upright, file).convert("RGB")
+                yield image, _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
     except InputError:
         raise
     except PIL.Image.DecompressionBombError:

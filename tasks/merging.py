@@ -60,16 +60,16 @@ class _Part:
 
     def is_of(self, whole: Dialogue) -> bool:
         """Whether its turns are turns of this dialogue: ids need not be unique, contents tell."""
-        said = {utterance.id: _said(utterance) for utterance in whole.utterances}
-        return all(said.get(u.id) == _said(u) for u in self.dialogue.utterances)
+        known = {utterance.id: said(utterance) for utterance in whole.utterances}
+        return all(known.get(u.id) == said(u) for u in self.dialogue.utterances)
 
 
-def _said(utterance: Utterance) -> str:
+def said(utterance: Utterance) -> str:
     """Speaker and text, whichever colon is between them: either may have colons of its own."""
-    return re.sub("[:：]", "", _flat(utterance.speaker + utterance.text))
+    return re.sub("[:：]", "", flat(utterance.speaker + utterance.text))
 
 
-def _flat(text: str) -> str:
+def flat(text: str) -> str:
     """What of a text survives being written into a prompt and read again."""
     return "".join(escape(text).split())
 
@@ -89,12 +89,12 @@ class SliceMerger:
         name = _SLICE_ID.fullmatch(request.dialogue.id)
         dialogue_id, number = (name[1], int(name[2])) if name else (request.dialogue.id, None)
         part = _Part(number, request.dialogue, prediction)
-        self.parts[dialogue_id, _flat(request.query.text)].append(part)
+        self.parts[dialogue_id, flat(request.query.text)].append(part)
 
     def merge(self, original: Request) -> dict[str, Any]:
         """The prediction line of an original request. Raises InputError for lacking slices."""
         whole = original.dialogue
-        known = self.parts.get((whole.id, _flat(original.query.text)), [])
+        known = self.parts.get((whole.id, flat(original.query.text)), [])
         found = sorted((p for p in known if p.is_of(whole)), key=lambda part: part.number or 0)
         if len(found) > 1 and any(part.number is None for part in found):
             raise InputError(f"{whole.id} is there more than once as a whole, or also in slices")

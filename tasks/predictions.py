@@ -13,6 +13,7 @@ from f2rcli.tasks import tags
 from f2rcli.tasks.answers import parse_published
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.jsonstream import read_values
+from f2rcli.tasks.similarity import Embedded
 from f2rcli.tasks.types import FAILURE_KINDS, Fragment, Request
 
 
@@ -41,7 +42,8 @@ class Prediction:
     """One line, as far as scoring needs it.
 
     `largest_utterance` and `largest_image` are the largest ids tagged anywhere in the first user
-    message (the release's universe); `universe` is what the dialogue really has.
+    message (the release's universe); `universe` is what the dialogue really has. `embedded` is what
+    relevance and coherence are measured on, where an encoder was there.
     """
 
     id: str
@@ -54,6 +56,8 @@ class Prediction:
     answers: tuple[Answer, ...]
     failures: tuple[str, ...] = ()
     shares: tuple[str, ...] = ()
+    probe: str = ""
+    embedded: Embedded | None = None
 
     @property
     def sliced(self) -> bool:
@@ -83,7 +87,7 @@ def parse_prediction(line: Any, default_id: str) -> Prediction:
         form = tags.render_answer(Fragment(frozenset([3, 4])))
         raise InputError("labels is not an answer in the official form", fix=f"such as {form}")
     content = user_content(line)
-    utterances, images = tags.dialogue_ids(content)
+    utterances, images = tags.dialogue_ids(content, image_order(line))
     universe = Fragment(frozenset(utterances), frozenset(range(images)))
     ours = line.get("f2r")
     ours = ours if isinstance(ours, dict) else {}
@@ -98,6 +102,7 @@ def parse_prediction(line: Any, default_id: str) -> Prediction:
         answers=_answers(ours, response, images),
         failures=_failures(ours),
         shares=_shares(ours),
+        probe=str(ours.get("probe") or ""),
     )
 
 
@@ -121,11 +126,29 @@ def user_content(line: dict[str, Any]) -> str:
     return contents[0]
 
 
+def image_paths(line: dict[str, Any]) -> list[str]:
+    """Paths of a prediction's images, which are objects in some files and plain strings in others."""
+    images = line.get("images") or []
+    if not isinstance(images, list):
+        raise InputError("images is not a list")
+    return [str(image.get("path") if isinstance(image, dict) else image) for image in images]
+
+
 def name_of(line: dict[str, Any], default: str) -> str:
     """What a prediction is called: our request id, else its dialogue's id."""
     ours = line.get("f2r")
     request = ours.get("request") if isinstance(ours, dict) else None
     return str(request or line.get("dialogue_id") or default)
+
+
+def image_order(line: dict[str, Any]) -> tuple[int, ...]:
+    """Image ids in the order of the text where a line of ours says so; () where they ascend from 0."""
+    ours = line.get("f2r")
+    order = ours.get("image_order", []) if isinstance(ours, dict) else []
+    known = isinstance(order, list) and all(type(image) is int for image in order)
+    if not known or sorted(order) != list(range(len(order))):
+        raise InputError("f2r.image_order is not what f2r writes")
+    return tuple(order)
 
 
 def _text(line: dict[str, Any], key: str, meaning: str) -> str:
@@ -172,7 +195,12 @@ def prediction_line(request: Request, response: str, ours: dict[str, Any]) -> di
     if request.gold is None:
         raise ValueError(f"request {request.id} has no gold")
     prompt = request.prompt
-    shares = {"shares": list(request.shares)} if request.shares else {}
+    about: dict[str, Any] = {"shares": list(request.shares)} if request.shares else {}
+    if request.probe:
+        about |= {"probe": request.probe, "origin": request.origin}
+    order = [part for turn in prompt.turns for part in turn if isinstance(part, int)]
+    if order != sorted(order):
+        about["image_order"] = order
     system = [{"role": "system", "content": prompt.system}] if prompt.system is not None else []
     return {
         "response": response,
@@ -184,5 +212,5 @@ def prediction_line(request: Request, response: str, ours: dict[str, Any]) -> di
         ],
         "images": [{"bytes": None, "path": image.path} for image in request.dialogue.images],
         "dialogue_id": request.dialogue.id,
-        "f2r": {"request": request.id, "query": request.query.text, **shares, **ours},
+        "f2r": {"request": request.id, "query": request.query.text, **about, **ours},
     }

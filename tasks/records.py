@@ -6,7 +6,7 @@ from f2rcli.tasks import tags
 from f2rcli.tasks.answers import parse_published, repeats_ids
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.parsed import Parsed
-from f2rcli.tasks.predictions import contents_of, user_content
+from f2rcli.tasks.predictions import contents_of, image_order, user_content
 from f2rcli.tasks.types import Dialogue, Fragment, Image, Query, Request
 
 
@@ -14,13 +14,13 @@ def parse_record(record: dict[str, Any]) -> Parsed:
     """One official record (or prediction line, whose gold is in `labels`) as one request."""
     parsed = Parsed()
     try:
-        text = user_content(record)
+        text, order = user_content(record), image_order(record)
     except InputError as error:
         parsed.problems.append(error.what)
         return parsed
     if (users := len(contents_of(record, "user"))) > 1:
         parsed.problems.append(f"{users} user messages; a record has one")
-    content = tags.parse_content(text, _system(record, parsed))
+    content = tags.parse_content(text, _system(record, parsed), order)
     parsed.problems += content.problems
     parsed.warnings += content.warnings
     if content.query is None:

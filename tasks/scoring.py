@@ -9,6 +9,7 @@ from f2rcli.tasks import metrics
 from f2rcli.tasks.answers import has_both_lists, parse_published, parse_strict
 from f2rcli.tasks.metrics import Counts, Metrics
 from f2rcli.tasks.predictions import Prediction
+from f2rcli.tasks.similarity import SimilarityTally
 from f2rcli.tasks.types import FAILURE_KINDS, Fragment
 
 Protocol = Literal["published", "strict"]
@@ -180,6 +181,7 @@ class Scorer:
         self.protocol = protocol
         self.answered = Tally(protocol)
         self.unanswered = Tally(protocol)
+        self.similarity = SimilarityTally()
         self.failures: Counter[str] = Counter()
         self.out_of_range = 0
         self.synthetic = 0
@@ -192,6 +194,8 @@ class Scorer:
         self.out_of_range += verdict.out_of_range.size
         self.synthetic += SYNTHETIC in prediction.shares
         self.right += verdict.exact
+        if prediction.embedded:
+            self.similarity.add(prediction.embedded, verdict.predicted, verdict.gold)
         return verdict
 
     @property
@@ -217,8 +221,7 @@ class Scorer:
             "samples": everything.samples,
             "coverage": self.answered.samples / max(1, everything.samples),
             **everything.scores(average),
-            "relevance": None,
-            "coherence": None,
+            **self.similarity.result(),
             "failures": {kind: self.failures[kind] for kind in FAILURE_KINDS},
             "out_of_range_ids": self.out_of_range,
         }

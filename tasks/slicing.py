@@ -8,7 +8,7 @@ from typing import Any
 from f2rcli.tasks.answers import parse_loose
 from f2rcli.tasks.predictions import Answer, prediction_line
 from f2rcli.tasks.tags import render_answer
-from f2rcli.tasks.types import Dialogue, Fragment, Prompt, Request
+from f2rcli.tasks.types import Dialogue, Fragment, Request
 
 MAX_TURNS = 100  # the release's threshold: a dialogue of over 100 turns is cut
 
@@ -24,9 +24,9 @@ class Slice:
 def slice_request(request: Request, max_turns: int | None = MAX_TURNS) -> list[Slice]:
     """Consecutive slices of equal size (± 1) of at most `max_turns`, without overlap.
 
-    Utterance ids keep the dialogue's numbering, image ids restart at 0 in every slice, and a slice's
-    gold is the gold within it. A dialogue that is short enough, or any if `max_turns` is None, is its
-    own only slice, unchanged.
+    Utterance ids keep the dialogue's numbering, image ids restart at 0 in every slice (and ascend as
+    they do in the dialogue), and a slice's gold is the gold within it. A dialogue that is short enough,
+    or any if `max_turns` is None, is its own only slice, unchanged.
     """
     turns = len(request.dialogue.utterances)
     if max_turns is None or turns <= max_turns:
@@ -39,7 +39,7 @@ def slice_request(request: Request, max_turns: int | None = MAX_TURNS) -> list[S
 def _cut(request: Request, part: int, first: int, end: int) -> Slice:
     dialogue, prompt = request.dialogue, request.prompt
     kept = dialogue.utterances[first:end]
-    outside = tuple(image for utterance in kept for image in utterance.images)
+    outside = tuple(sorted(image for utterance in kept for image in utterance.images))
     inside = {image: k for k, image in enumerate(outside)}
     by_id = {image.id: image for image in dialogue.images}
     sliced = Dialogue(
@@ -59,7 +59,7 @@ def _cut(request: Request, part: int, first: int, end: int) -> Slice:
             request,
             id=f"{request.id}_split_{part}",
             dialogue=sliced,
-            prompt=Prompt(prompt.system, prompt.head, turns, prompt.tail),
+            prompt=replace(prompt, turns=turns),
             gold=gold,
         ),
         outside,

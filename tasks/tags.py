@@ -5,9 +5,10 @@ One utterance a line:
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from f2rcli.tasks.types import Fragment, Prompt, Utterance
+from f2rcli.tasks.types import Fragment, Prompt, Utterance, image_tag
 
 IMAGE_MARK = "<image>"
 TAGS = tuple(
@@ -25,10 +26,6 @@ _SPEAKER = re.compile(r"[^:：\n<]{0,100}[:：]")
 _TYPED_TAG = re.compile(r"<(?=\|(?:query|utt_ids?|img_ids?)_(?:start|end)\|>|image>)")
 
 
-def image_tag(image_id: int) -> str:
-    return f"<|img_id_start|>{image_id}<|img_id_end|>"
-
-
 def escape(text: str) -> str:
     """`text` as it can stand in one line of a prompt: a tag that somebody typed is no longer one.
 
@@ -36,6 +33,11 @@ def escape(text: str) -> str:
     tokenizer nor a scoring script takes for a tag.
     """
     return _TYPED_TAG.sub("< ", " ".join(text.split()))
+
+
+def escape_pictures(text: str) -> str:
+    """`text` in which no typed tag becomes a picture, whatever the next picture's number is."""
+    return _PICTURE.sub(lambda typed: typed[0].replace(IMAGE_MARK, "< image>"), text)
 
 
 def render_utterance(utterance: Utterance, gap: str = " ") -> tuple[str | int, ...]:
@@ -50,9 +52,8 @@ def render_utterance(utterance: Utterance, gap: str = " ") -> tuple[str | int, .
 
 def render_content(prompt: Prompt) -> str:
     """The user message in the official format, every picture written as its tag and `<image>`."""
-    return "".join(
-        part if isinstance(part, str) else image_tag(part) + IMAGE_MARK for part in prompt.parts()
-    )
+    parts = [prompt.head, *(part for turn in prompt.turns for part in turn), prompt.tail]
+    return "".join(part if isinstance(part, str) else image_tag(part) + IMAGE_MARK for part in parts)
 
 
 def render_answer(fragment: Fragment) -> str:
@@ -69,16 +70,18 @@ class Content:
     utterances: tuple[Utterance, ...]
     images: int
     prompt: Prompt
+    order: Sequence[int] = ()
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
-def parse_content(content: str, system: str | None = None) -> Content:
+def parse_content(content: str, system: str | None = None, order: Sequence[int] = ()) -> Content:
     """Take a recorded user message apart without losing a character of it.
 
     Which tags are structure and which were typed by somebody: an utterance tag counts at the start
     of a line (the first one anywhere after the query); an image tag counts when `<image>` follows it
-    and its id is the next one, since ids run from 0 in every record. Everything else is text.
+    and its id is the next one, since ids run from 0 in every record (or in the `order` that a
+    prediction line of ours says). Everything else is text.
     """
     found = QUERY.search(content)
     starts = _utterance_tags(content)
@@ -88,6 +91,7 @@ def parse_content(content: str, system: str | None = None) -> Content:
         utterances=(),
         images=0,
         prompt=Prompt(system, content[: first.start()] if first else content, ()),
+        order=order,
     )
     utterances: list[Utterance] = []
     turns: list[tuple[str | int, ...]] = []
@@ -118,7 +122,7 @@ def parse_content(content: str, system: str | None = None) -> Content:
     return parsed
 
 
-def dialogue_ids(content: str) -> tuple[list[int], int]:
+def dialogue_ids(content: str, order: Sequence[int] = ()) -> tuple[list[int], int]:
     """Utterance ids and the number of images of a recorded user message.
 
     What `parse_content` finds, several times faster: scoring needs no more.
@@ -127,8 +131,13 @@ def dialogue_ids(content: str) -> tuple[list[int], int]:
     images = 0
     if starts:
         for picture in _PICTURE.finditer(content, starts[0].end()):
-            images += int(picture[1]) == images
+            images += int(picture[1]) == _next_image(images, order)
     return [int(start[1]) for start in starts], images
+
+
+def _next_image(found: int, order: Sequence[int]) -> int:
+    """The id of the picture that comes after so many others."""
+    return order[found] if found < len(order) else found
 
 
 def _utterance_tags(content: str) -> list[re.Match[str]]:
@@ -149,15 +158,17 @@ def _parse_line(
     carried: list[int] = []
     cursor = 0
     for picture in _PICTURE.finditer(line):
-        if int(picture[1]) != parsed.images:
-            what = f"image tag {picture[1]} is not the next one ({parsed.images})"
-            if int(picture[1]) < parsed.images:  # one of the two was typed, and nobody knows which
+        image = _next_image(parsed.images, parsed.order)
+        if int(picture[1]) != image:
+            what = f"image tag {picture[1]} is not the next one ({image})"
+            before = (_next_image(k, parsed.order) for k in range(parsed.images))
+            if int(picture[1]) in before:  # one of the two was typed, and nobody knows which
                 parsed.problems.append(f"utterance {utterance_id}: {what}, and was there before")
             else:
                 parsed.warnings.append(f"utterance {utterance_id}: {what}; read as text")
             continue
-        parts += [line[cursor : picture.start()], parsed.images]
-        carried.append(parsed.images)
+        parts += [line[cursor : picture.start()], image]
+        carried.append(image)
         parsed.images += 1
         cursor = picture.end()
     parts.append(line[cursor:])

@@ -17,11 +17,17 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def image_tag(image_id: int) -> str:
+    """How a prompt names a picture."""
+    return f"<|img_id_start|>{image_id}<|img_id_end|>"
+
+
 @dataclass(frozen=True, slots=True)
 class Image:
     """A picture of a dialogue. `id` is its index in the record's `images` list.
 
-    `path` is what the data file says; `file` is where that was found, once it was looked for.
+    `path` is what the data file says; `file` is where that was found, once it was looked for (a probe
+    may put another picture there, or never look).
     """
 
     id: int
@@ -99,13 +105,14 @@ class Prompt:
     `turns` holds one tuple of parts an utterance, in dialogue order; `head` is everything before
     the first of them and `tail` everything after the last. A part is either text or an image id;
     an id stands for the image's tag and the picture itself. Keeping pictures apart from text is what
-    makes a literal `<image>` typed in a chat harmless.
+    makes a literal `<image>` typed in a chat harmless. Without `pictures` only the tags are read.
     """
 
     system: str | None
     head: str
     turns: tuple[tuple[str | int, ...], ...]
     tail: str = ""
+    pictures: bool = True
 
     def parts(self) -> Iterator[str | int]:
         """Text and image ids in the order in which a model reads them; no two texts in a row."""
@@ -113,6 +120,8 @@ class Prompt:
         for part in (part for turn in self.turns for part in turn):
             if isinstance(part, str):
                 text += part
+            elif not self.pictures:
+                text += image_tag(part)
             else:
                 yield text
                 yield part
@@ -126,6 +135,7 @@ class Request:
 
     `id` is unique within a dataset; `where` names the file and record it was read from; `shares` are
     the parts of the dataset that it counts to, in the dataset's own words (`zh`, `no-overlap`).
+    A request that was changed by a `probe` (its name) has in `origin` the digest that it had before.
     """
 
     id: str
@@ -135,6 +145,8 @@ class Request:
     gold: Fragment | None = None
     where: str = ""
     shares: tuple[str, ...] = ()
+    probe: str = ""
+    origin: str = ""
 
     @cached_property
     def digest(self) -> str:

@@ -18,8 +18,12 @@ settings.load_profile("f2r")
 
 @pytest.fixture(autouse=True)
 def _no_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Mini sets that the tester has are no part of a test, and a test's are not left there."""
+    """Mini sets and checkpoints that the tester has are no part of a test, and a test's are not left
+    there."""
     monkeypatch.setenv("F2R_CACHE", str(tmp_path_factory.getbasetemp() / "缓存"))
+    empty = str(tmp_path_factory.getbasetemp() / "没有 hub")
+    monkeypatch.setenv("HF_HUB_CACHE", empty)  # of processes that a test starts
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", empty)
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +36,12 @@ def golden() -> Path:
 def tiny_qwen2_vl(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random checkpoint in the shape of Qwen2-VL, made once a session."""
     return tiny.qwen2_vl(tmp_path_factory.mktemp("qwen2_vl"))
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random checkpoint in the shape of CLIP, made once a session."""
+    return tiny.clip(tmp_path_factory.mktemp("clip"))
 
 
 @pytest.fixture

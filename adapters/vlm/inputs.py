@@ -10,8 +10,8 @@ from torch import Tensor
 
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.images import open_image
-from f2rcli.tasks.tags import TAGS, image_tag
-from f2rcli.tasks.types import Request
+from f2rcli.tasks.tags import TAGS
+from f2rcli.tasks.types import Request, image_tag
 
 
 @dataclass

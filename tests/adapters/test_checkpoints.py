@@ -161,3 +161,19 @@ def test_provenance_is_a_path_and_a_digest(spoilt: Path, monkeypatch: pytest.Mon
         "path": str(spoilt.resolve()),
         "digest": folder_digest(spoilt),
     }
+
+
+def test_a_cached_checkpoint_is_found_without_fetching(
+    hub: Path, tiny_qwen2_vl: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    def download(name: str, *, local_files_only: bool, **options: object) -> str:
+        asked.append(local_files_only)
+        raise OSError
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    for fetch, pickled in ((False, True), (True, False), (True, True)):
+        with pytest.raises(InputError):
+            find_checkpoint("someone/tiny", fetch=fetch, pickled=pickled)
+    assert asked == [True, True, False, True, False, False]

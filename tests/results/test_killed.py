@@ -46,14 +46,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start(place: Path, out: str) -> subprocess.Popen[str]:
+def start(place: Path, out: str, *options: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "f2rcli", "eval", "--model", f"{place}/slow.py:Slow"]
-    command += ["--task", str(place / "聊天.json"), "--out", str(place / out)]
+    command += ["--task", str(place / "聊天.json"), "--out", str(place / out), *options]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def finish(place: Path, out: str) -> Path:
-    process = start(place, out)
+def finish(place: Path, out: str, *options: str) -> Path:
+    process = start(place, out, *options)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     return run_folder(place, out)
@@ -73,9 +73,9 @@ def wait_for_answers(place: Path, out: str, count: int, process: subprocess.Pope
         time.sleep(0.005)
 
 
-def killed_after(place: Path, out: str, count: int) -> Path:
+def killed_after(place: Path, out: str, count: int, *options: str) -> Path:
     """Kill a run once it has so many answers; the folder that it leaves."""
-    process = start(place, out)
+    process = start(place, out, *options)
     try:
         wait_for_answers(place, out, count, process)
     finally:
@@ -112,6 +112,16 @@ def test_a_run_killed_once_ends_like_an_undisturbed_one(
         file.write('{"request": "聊天3:4", "text": "<|utt_ids_st'.encode()[:-count])  # torn anywhere
     assert finish(place, out) == folder
     check(folder, undisturbed)
+
+
+def test_a_killed_run_under_a_probe_goes_on_under_it(place: Path, undisturbed: Path) -> None:
+    probe = ("--probe", "shuffle-turns", "--seed", "3")
+    folder = killed_after(place, "探针", UNITS // 2, *probe)
+    assert finish(place, "探针", *probe) == folder
+    check(folder, finish(place, "探针一次跑完", *probe))
+    plain, probed = (lines(run / "predictions.jsonl") for run in (undisturbed, folder))
+    assert [line["f2r"]["request"] for line in probed] == [line["f2r"]["request"] for line in plain]
+    assert all(a["labels"] != b["labels"] for a, b in zip(plain, probed, strict=True))
 
 
 @pytest.mark.slow

@@ -77,7 +77,7 @@ def test_changed_data_leaves_the_predictions_as_they_are(
     text = chats.read_text(encoding="utf-8")
     assert change[0] in text
     chats.write_text(text.replace(*change), encoding="utf-8")
-    reason = rebuild(run)
+    reason = rebuild(run).reason
     assert reason
     assert f"{chats}: the data has changed since the run" in reason
     assert derived(run) == before
@@ -88,7 +88,7 @@ def test_without_data_the_scores_are_made_of_the_predictions(chats: Path, out: P
     before = derived(run)
     chats.unlink()
     (run.path / "scores.json").unlink()
-    reason = rebuild(run)
+    reason = rebuild(run).reason
     assert reason
     assert str(chats) in reason
     assert derived(run) == before

@@ -11,6 +11,7 @@ from f2rcli.results.evaluate import evaluate
 from f2rcli.results.runs import RunFolder
 from f2rcli.results.selection import Selection
 from f2rcli.tasks.datasets import Task, load_task
+from f2rcli.tasks.probes import Probe
 from f2rcli.tasks.tags import render_answer
 from f2rcli.tasks.types import Failure, Fragment, Request, Retrieval
 
@@ -98,9 +99,10 @@ def evaluated(
     limit: int | None = None,
     seed: int = 0,
     row: ModelRow = ROW,
+    probe: Probe | None = None,
 ) -> RunFolder:
     loaded = load_task(str(task)) if isinstance(task, Path) else task
-    return evaluate(row, retriever, Selection.of(loaded, limit, seed), out)
+    return evaluate(row, retriever, Selection.of(loaded, limit, seed, probe), out)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import torch
 import transformers
-from tokenizers import ByteLevelBPETokenizer
-from transformers import GenerationConfig, Qwen2Tokenizer
+from tokenizers import ByteLevelBPETokenizer, pre_tokenizers
+from transformers import CLIPConfig, CLIPModel, CLIPTokenizer, GenerationConfig, Qwen2Tokenizer
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 CONTROL = [
@@ -146,4 +147,36 @@ def _save(folder, seed, config_class, model_class, *, text, vision, patch_size=1
     Qwen2VLImageProcessorPil(
         size={"shortest_edge": 56 * 56, "longest_edge": 56 * 56}, patch_size=patch_size
     ).save_pretrained(folder)
+    return folder
+
+
+def clip(folder: Path, seed: int = 0) -> Path:
+    """A random CLIP of 77 tokens and 28 × 28 pixels whose tokens are single bytes."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    names = [*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    words = CLIPTokenizer(vocab={name: i for i, name in enumerate(names)}, merges=[])
+    tower = {
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "projection_dim": 8,
+    }
+    ids = {
+        "bos_token_id": len(names) - 2,
+        "eos_token_id": len(names) - 1,
+        "pad_token_id": len(names) - 1,
+    }
+    torch.manual_seed(seed)
+    model = CLIPModel(
+        CLIPConfig(
+            text_config={**tower, **ids, "vocab_size": len(names)},
+            vision_config={**tower, "image_size": 28, "patch_size": 14},
+            projection_dim=8,
+        )
+    )
+    model.save_pretrained(folder)
+    words.save_pretrained(folder)
+    side = {"height": 28, "width": 28}
+    CLIPImageProcessorPil(size={"shortest_edge": 28}, crop_size=side).save_pretrained(folder)
     return folder

@@ -114,3 +114,18 @@ def test_a_task_without_a_cache_to_make_it_in(small_mini: Path) -> None:
     small_mini.touch()
     with pytest.raises(InputError, match="F2R_CACHE says where else"):
         load_task("mini-mldr")
+
+
+def test_they_have_no_encoder_and_neither_have_siblings_made_like_them(
+    small_mini: Path, tmp_path: Path
+) -> None:
+    sibling = write(tmp_path / "mini-wechat.jsonl", ONE)
+    real = write(tmp_path / "WeChat_test_set.json", ONE)
+    other = write(tmp_path / "聊天.jsonl", ONE)
+    tasks = load_tasks(["mini-mldr", "example", f"mini-mldr={other}", *map(str, (sibling, real, other))])
+    assert [task.encoder for task in tasks] == [
+        "none",
+        "none",
+        "none",
+        *("none", "clip-vit-base-patch32", "clip-vit-base-patch32"),
+    ]

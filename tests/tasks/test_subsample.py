@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from official import record
 
-from f2rcli.tasks.datasets import subsample
 from f2rcli.tasks.formats import parse
+from f2rcli.tasks.subsample import subsample
 from f2rcli.tasks.types import Request
 
 REQUESTS = [replace(parse(record(f"user1: 第{n}句")).requests[0], id=f"{n}") for n in range(12)]

@@ -1,17 +1,30 @@
-"""An untrained f2rvlm-nano: Qwen2-VL's architecture with a tokenizer of the mini world's text."""
+"""Untrained f2rvlm-nano (Qwen2-VL) and clip-nano (CLIP), with tokenizers of the mini world's text."""
 
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import (
+    AddedToken,
+    Regex,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 from transformers import (
+    CLIPConfig,
+    CLIPModel,
     GenerationConfig,
     PreTrainedTokenizerFast,
     Qwen2VLConfig,
     Qwen2VLForConditionalGeneration,
 )
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from f2rcli.tasks.mini.pictures import SIDE
@@ -20,6 +33,7 @@ from f2rcli.tasks.tags import TAGS
 PAD, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 VISION = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 VOCABULARY = 3584
+CLIP_TOKENS = 77  # as in OpenAI's
 LONGEST_TOKEN = 16  # bytes: five Chinese characters, so that no token swallows a whole sentence
 VISUAL_TOKENS = 4  # of a picture of the mini world: 16 patches of 14 × 14 pixels, merged by four
 # A number is one token, so that an id is copied in one step, and so is what separates two of them;
@@ -92,7 +106,21 @@ def save_untrained(folder: Path, texts: Iterable[str], seed: int) -> None:
 
 
 def _tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
+    made = _bpe(texts, [PAD, START, END, *VISION])
+    # Not "special": decoding with skip_special_tokens must not strip what an answer consists of.
+    made.add_tokens([AddedToken(tag, normalized=False) for tag in TAGS])
+    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=made, eos_token=END, pad_token=PAD, clean_up_tokenization_spaces=False
+    )
+    tokenizer.chat_template = TEMPLATE
+    return tokenizer
+
+
+def _bpe(texts: Iterable[str], special: list[str], normalizer: Any = None) -> Tokenizer:
+    """Pairs of bytes that these texts have often; it can write any text."""
     made = Tokenizer(models.BPE())
+    if normalizer:
+        made.normalizer = normalizer
     made.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(PIECES), "isolated"),
@@ -100,7 +128,6 @@ def _tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
         ]
     )
     made.decoder = decoders.ByteLevel()
-    special = [PAD, START, END, *VISION]
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY,
         special_tokens=special,
@@ -109,10 +136,47 @@ def _tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     made.train_from_iterator(texts, trainer)
-    # Not "special": decoding with skip_special_tokens must not strip what an answer consists of.
-    made.add_tokens([AddedToken(tag, normalized=False) for tag in TAGS])
-    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=made, eos_token=END, pad_token=PAD, clean_up_tokenization_spaces=False
+    return made
+
+
+def save_untrained_clip(folder: Path, texts: Iterable[str], seed: int) -> None:
+    """Writes an ordinary CLIP folder with random weights (32-bit) and a tokenizer of `texts`."""
+    # START first: transformers reads a CLIP whose end token is number 2 by an older rule.
+    made = _bpe(
+        texts, [START, END, PAD], normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
     )
-    tokenizer.chat_template = TEMPLATE
-    return tokenizer
+    ids = {token: made.token_to_id(token) for token in (START, END, PAD)}
+    made.post_processor = processors.TemplateProcessing(
+        single=f"{START} $A {END}", special_tokens=[(START, ids[START]), (END, ids[END])]
+    )
+    tower = {
+        "hidden_size": 128,
+        "intermediate_size": 384,
+        "num_attention_heads": 4,
+        "projection_dim": 128,
+    }
+    config = CLIPConfig(
+        text_config={
+            **tower,
+            "vocab_size": made.get_vocab_size(),
+            "num_hidden_layers": 3,
+            "max_position_embeddings": CLIP_TOKENS,
+            "bos_token_id": ids[START],
+            "eos_token_id": ids[END],
+            "pad_token_id": ids[PAD],
+        },
+        vision_config={**tower, "num_hidden_layers": 4, "image_size": SIDE, "patch_size": 8},
+        projection_dim=tower["projection_dim"],
+    )
+    torch.manual_seed(seed)
+    CLIPModel(config).save_pretrained(folder)
+    PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=made,
+        bos_token=START,
+        eos_token=END,
+        pad_token=PAD,
+        model_max_length=CLIP_TOKENS,
+        clean_up_tokenization_spaces=False,
+    ).save_pretrained(folder)
+    side = {"height": SIDE, "width": SIDE}
+    CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size=side).save_pretrained(folder)

@@ -1,0 +1,1 @@
+"""Image-text encoders: texts and pictures as vectors of one space."""
