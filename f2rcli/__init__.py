@@ -2,4 +2,5 @@
 
 __version__ = "0.1.0"
 
+EXIT_GATE = 1  # a gate says no
 EXIT_UNANSWERED = 3  # finished, but with requests unanswered: the same command asks them again

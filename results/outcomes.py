@@ -1,0 +1,182 @@
+"""What a system's answers came to, request by request: one side of a comparison.
+
+Requests are known by content, wherever they stand and whatever they are called.
+"""
+
+from dataclasses import astuple, dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from f2rcli.tasks import tags
+from f2rcli.tasks.errors import InputError
+from f2rcli.tasks.jsonstream import read_values
+from f2rcli.tasks.merging import flat, is_slice, said
+from f2rcli.tasks.predictions import (
+    Prediction,
+    contents_of,
+    image_paths,
+    parse_prediction,
+    user_content,
+)
+from f2rcli.tasks.scoring import (
+    JUDGES,
+    MODALITIES,
+    PROTOCOLS,
+    SYNTHETIC,
+    UNANSWERED,
+    Protocol,
+    Tally,
+)
+from f2rcli.tasks.types import digest
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Outcome:
+    """One request under one protocol.
+
+    `f1` is its own joint F1, as in the macro average; `counts` are TP, FP, FN, TN of its utterances,
+    then of its images.
+    """
+
+    f1: float
+    exact: bool
+    counts: tuple[int, ...]
+    failures: tuple[str, ...] = ()
+
+    @property
+    def answered(self) -> bool:
+        return not set(self.failures) & set(UNANSWERED)
+
+    @classmethod
+    def of(cls, prediction: Prediction, protocol: Protocol) -> "Outcome":
+        verdict = JUDGES[protocol](prediction)
+        alone = Tally(protocol)
+        alone.add(verdict)
+        counts = [n for modality in MODALITIES for n in astuple(verdict.counts(modality))]
+        f1 = alone.scores("macro")["joint"]["f1"]
+        return cls(f1, verdict.exact, tuple(counts), verdict.failures)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One request and its outcomes, without a word of it.
+
+    Digests of its dialogue, of its question (dialogue and query), of the request (with gold) and of
+    the text it was asked with. `shown` is its ID for `f2r show`, "" where there is nothing to show.
+    """
+
+    dialogue: str
+    question: str
+    request: str
+    prompt: str
+    outcomes: dict[Protocol, Outcome]
+    shown: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A run, a prediction file or a baseline.
+
+    `settings` has a digest for everything that the answers depend on, `data` and `images` are a run's
+    own digests; each is None where it is not known. A run under a `probe` has in `data` the digest of
+    the requests that the probe changed.
+    """
+
+    name: str
+    source: Path
+    protocol: Protocol
+    samples: list[Sample]
+    task: str | None = None
+    synthetic: bool = False
+    settings: dict[str, str] | None = None
+    data: str | None = None
+    images: str | None = None
+    probe: str = ""
+    notes: tuple[str, ...] = ()
+
+    def named(self) -> dict[tuple[str, int], Sample]:
+        """Samples by what `f2r show` calls them."""
+        return {(sample.shown, 0): sample for sample in self.samples}
+
+    def keyed(self) -> dict[tuple[str, int], Sample]:
+        """Samples by request. Of a request that is there several times the worst outcome is the
+        first, so that the order of lines makes no difference."""
+        found: dict[tuple[str, int], Sample] = {}
+        before, copies = "", 0
+        for sample in sorted(
+            self.samples, key=lambda s: (s.request, [s.outcomes[p] for p in PROTOCOLS])
+        ):
+            copies = copies + 1 if sample.request == before else 0
+            before = sample.request
+            found[before, copies] = sample
+        return found
+
+
+def short_digest(value: Any) -> str:
+    """64 bits: among a million requests two meet once in 37 million sets."""
+    return digest(value)[:16]
+
+
+def side_of_file(path: Path) -> Side:
+    """A prediction file of any tool. Raises InputError naming the line of the first unusable one."""
+    samples: list[Sample] = []
+    names: set[str] = set()
+    synthetic = slices = 0
+    for entry in read_values(path):
+        try:
+            prediction = parse_prediction(entry.value, "")
+            name = prediction.id
+            unique = name and name not in names and not name.startswith("-")
+            shown = name if unique else f"@{entry.number}"
+            samples.append(_sample(entry.value, prediction, shown))
+        except InputError as error:
+            raise error.at(entry.where) from None
+        names.add(name)
+        synthetic += SYNTHETIC in prediction.shares
+        slices += is_slice(prediction.dialogue_id)
+    if not samples:
+        raise InputError("no predictions in it", where=str(path))
+    note = f"{path}: {slices} lines are slices; `f2r data merge` puts them together"
+    return Side(
+        path.name,
+        path,
+        "published",
+        samples,
+        synthetic=synthetic == len(samples),
+        notes=(note,) if slices else (),
+    )
+
+
+def _sample(line: dict[str, Any], prediction: Prediction, shown: str) -> Sample:
+    text = user_content(line)
+    content = tags.parse_content(text)
+    ours = line.get("f2r")
+    query = ours.get("query") if isinstance(ours, dict) else None
+    dialogue = short_digest([_turns(content) or flat(text), _picture_names(line)])
+    question = short_digest([dialogue, flat(str(query or content.query or content.prompt.head))])
+    gold = [sorted(prediction.gold.utterances), sorted(prediction.gold.images)]
+    return Sample(
+        dialogue,
+        question,
+        request=short_digest([question, gold]),
+        prompt=short_digest([contents_of(line, "system"), text]),
+        outcomes={protocol: Outcome.of(prediction, protocol) for protocol in PROTOCOLS},
+        shown=shown,
+    )
+
+
+def _turns(content: tags.Content) -> list[list[Any]]:
+    """A dialogue's turns as every prompt has them: without white space, whichever colon was used.
+
+    Of the last turn the first line counts: what comes after it may be the prompt's.
+    """
+    turns = [[u.id, said(u), len(u.images)] for u in content.utterances]
+    if turns:
+        last = content.utterances[-1]
+        turns[-1][1] = said(replace(last, text=last.text.partition("\n")[0]))
+    return turns
+
+
+def _picture_names(line: dict[str, Any]) -> list[str]:
+    """File names without folders, which are others on every machine."""
+    return [PurePosixPath(path.replace("\\", "/")).name for path in image_paths(line)]
