@@ -9,11 +9,11 @@ import rich.table
 from rich.cells import cell_len
 from rich.console import Console
 
-from f2rcli.results.tables import Table
+from f2rcli.results import similarity
+from f2rcli.results.cells import HEADERS, Cell, Panel, Sheet, percent, remarks
 from f2rcli.tasks.metrics import NAMES
 from f2rcli.tasks.scoring import Average, Scorer
 
-HEADERS = {"precision": "P", "recall": "R", "f1": "F1", "mcc": "MCC"}
 STYLES = {"reference": "dim", "published": "italic"}
 NUMBER_WIDTH = 8  # with the gap before it
 FAILURES_WIDTH = 14  # where there are any; longer ones are folded
@@ -33,57 +33,73 @@ def console(file: IO[str] | None = None) -> Console:
     return made
 
 
-def percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.2f}"
-
-
-def print_table(table: Table, parts: Iterable[str], to: Console) -> None:
-    """One table a part (joint, utterance, image), as many tasks beside each other as fit."""
-    tasks = list(table.tasks)
-    head = max((cell_len(line) + 3 for task in tasks for line in _head(table, task)), default=0)
-    width = (
-        max(NUMBER_WIDTH, head) + 3 * NUMBER_WIDTH + (FAILURES_WIDTH if _failing(table, tasks) else 0)
-    )
-    fitting = max(1, (to.width - MODEL_WIDTH) // width)
-    for part in parts:
+def print_sheet(sheet: Sheet, to: Console) -> None:
+    """Every panel, as many tasks beside each other as fit, and the notes."""
+    for panel in sheet.panels:
+        widest = max((_width(sheet, panel, task) for task in panel.groups), default=1)
+        fitting = max(1, (to.width - MODEL_WIDTH) // widest)
+        tasks = list(panel.groups)
         for begin in range(0, len(tasks), fitting):
-            _print_part(table, part, tasks[begin : begin + fitting], to)
-    for note in _notes(table):
+            _print_panel(sheet, panel, tasks[begin : begin + fitting], to)
+    columns = [column for panel in sheet.panels for own in panel.groups.values() for column in own]
+    own = any(column.unit == "remark" for column in columns)
+    for note in sheet.notes if own else sheet.all_notes():
         to.print(note, style="dim", soft_wrap=True)
 
 
-def _print_part(table: Table, part: str, tasks: list[str], to: Console) -> None:
-    drawn = _grid(to)
-    drawn.add_column(f"{part}, %", overflow="fold")
-    drawn.add_column("trained", overflow="fold")
-    failing = _failing(table, tasks)
+def _width(sheet: Sheet, panel: Panel, task: str) -> int:
+    """What a task's columns take, with the gaps before them."""
+    columns = panel.groups[task]
+    cells = [line.cells[task] for line in panel.lines if line.cells[task]]
+    widths = [
+        FAILURES_WIDTH
+        if column.unit == "remark"
+        else max(NUMBER_WIDTH, len(column.header) + 3, *(len(_text(own[n])) + 2 for own in cells))
+        for n, column in enumerate(columns)
+    ]
+    return max([widths[0], *(cell_len(line) + 3 for line in _head(sheet, task))]) + sum(widths[1:])
+
+
+def _print_panel(sheet: Sheet, panel: Panel, tasks: list[str], to: Console) -> None:
+    grid = _grid(to)
+    for header in (panel.title, "trained")[: 1 + panel.trained]:
+        grid.add_column(header, overflow="fold")
+    starred = {
+        (task, number)
+        for task in tasks
+        for line in panel.lines
+        for number, cell in enumerate(line.cells[task])
+        if cell.significant
+    }
     for task in tasks:
-        for number, metric in enumerate(NAMES):
-            head = _head(table, task) if number == 0 else []
-            drawn.add_column("\n".join([*head, HEADERS[metric]]), justify="right", no_wrap=True)
-        if task in failing:
-            drawn.add_column("\nfailures", overflow="fold")
-    for row in table.rows:
-        cells = [row.model, row.trained]
+        for number, column in enumerate(panel.groups[task]):
+            head = _head(sheet, task) if number == 0 else []
+            if column.unit == "remark":
+                grid.add_column(f"\n{column.header}", overflow="fold")
+            else:
+                gap = " " * ((task, number) in starred)
+                grid.add_column("\n".join([*head, column.header + gap]), justify="right", no_wrap=True)
+    for line in panel.lines:
+        if not any(line.cells[task] for task in tasks):
+            continue
+        cells = [line.row.model, line.row.trained][: 1 + panel.trained]
         for task in tasks:
-            scores = row.scores.get(task)
-            values = (scores or {}).get(part, {})
-            cells += [percent(values.get(metric)) if scores else "" for metric in NAMES]
-            if task in failing:
-                cells.append(", ".join(_remarks(scores, part)))
-        if any(part in row.scores.get(task, {}) for task in tasks):
-            drawn.add_row(*cells, style=STYLES.get(row.kind, ""))
-    _draw(drawn, to)
+            own = line.cells[task] or [Cell("")] * len(panel.groups[task])
+            cells += [
+                _text(cell) + " " * ((task, number) in starred and not cell.significant)
+                for number, cell in enumerate(own)
+            ]
+        grid.add_row(*cells, style=STYLES.get(line.row.kind, ""))
+    _draw(grid, to)
 
 
-def _head(table: Table, task: str) -> list[str]:
+def _text(cell: Cell) -> str:
+    return cell.text + f" ± {cell.spread}" * bool(cell.spread) + "*" * cell.significant
+
+
+def _head(sheet: Sheet, task: str) -> list[str]:
     """What stands above a task's first numbers."""
-    return [task, "(synthetic)"] if task in table.synthetic else [task]
-
-
-def _failing(table: Table, tasks: list[str]) -> set[str]:
-    """Tasks that have a column for failures."""
-    return {task for task in tasks for row in table.rows if _remarks(row.scores.get(task))}
+    return [task, "(synthetic)"] if task in sheet.table.synthetic else [task]
 
 
 def _draw(drawn: rich.table.Table, to: Console) -> None:
@@ -101,32 +117,6 @@ def _grid(to: Console) -> rich.table.Table:
     return rich.table.Table(box=box, padding=(0, 1), pad_edge=False)
 
 
-def _remarks(scores: dict[str, Any] | None, part: str = "joint") -> list[str]:
-    """Failures and coverage, where they are not 0 and 100 %."""
-    if not scores or "failures" not in scores:
-        return []
-    remarks = []
-    if scores["coverage"] < 1:
-        answered = scores["answered"][part]["f1"]
-        remarks.append(
-            f"coverage {percent(scores['coverage'])} % (F1 of the answered {percent(answered)})"
-        )
-    remarks += [f"{count} {kind}" for kind, count in scores["failures"].items() if count]
-    if scores["out_of_range_ids"]:
-        remarks.append(f"{scores['out_of_range_ids']} ids out of range")
-    return remarks
-
-
-def _notes(table: Table) -> list[str]:
-    notes = []
-    for task, protocol in table.tasks.items():
-        samples = {s["samples"] for row in table.rows if (s := row.scores.get(task)) and "samples" in s}
-        count = " or ".join(str(number) for number in sorted(samples))
-        kind = "synthetic, " if task in table.synthetic else ""
-        notes.append(f"{task}: {count} requests, {kind}{protocol} protocol, micro average")
-    return notes + table.notes
-
-
 def print_scores(results: dict[str, dict[str, Any]], to: Console) -> None:
     """Every part of every file's scores (the object of scores.json)."""
     drawn = _grid(to)
@@ -134,19 +124,21 @@ def print_scores(results: dict[str, dict[str, Any]], to: Console) -> None:
         drawn.add_column(header, overflow="fold")
     for metric in NAMES:
         drawn.add_column(HEADERS[metric], justify="right")
-    remarks = {name: ", ".join(_remarks(scores)) for name, scores in results.items()}
-    if any(remarks.values()):
+    told = {name: ", ".join(remarks(scores)) for name, scores in results.items()}
+    if any(told.values()):
         drawn.add_column("failures")
     for name, scores in results.items():
         for part in ("utterance", "image", "joint"):
             head = name if part == "utterance" else ""
             values = [percent(scores[part][metric]) for metric in NAMES]
-            drawn.add_row(head, part, *values, *([remarks[name]] if head and remarks[name] else []))
+            drawn.add_row(head, part, *values, *([told[name]] if head and told[name] else []))
     _draw(drawn, to)
     for name, scores in results.items():
         kind = "synthetic, " if scores.get("synthetic") else ""
         how = f"{kind}{scores['protocol']} protocol, {scores['average']} average"
         to.print(f"{name}: {scores['samples']} samples, {how}", style="dim", soft_wrap=True)
+        for line in similarity.in_words(scores):
+            to.print(f"{name}: {line}", style="dim", soft_wrap=True)
 
 
 def print_shares(shares: dict[str, Scorer], average: Average, to: Console) -> None:
@@ -155,22 +147,22 @@ def print_shares(shares: dict[str, Scorer], average: Average, to: Console) -> No
     Where nothing matches there is no true positive, and only the exact answers say something.
     """
     headers = ["share", "requests", *HEADERS.values(), "utterance F1", "image F1", "exact"]
-    drawn = _grid(to)
-    for number, header in enumerate(headers):
-        drawn.add_column(header, justify="right" if number else "left")
+    rows = []
     for share, scorer in shares.items():
         scores = scorer.result(average)
         values = [scores["joint"][metric] for metric in NAMES]
         values += [scores["utterance"]["f1"], scores["image"]["f1"], scorer.exact]
-        drawn.add_row(share, str(scorer.samples), *map(percent, values))
-    _draw(drawn, to)
+        rows.append([share, str(scorer.samples), *map(percent, values)])
+    print_rows(headers, rows, to, numbers=True)
 
 
-def print_rows(headers: list[str], rows: Iterable[list[str]], to: Console) -> None:
-    """A plain listing."""
+def print_rows(
+    headers: list[str], rows: Iterable[list[str]], to: Console, *, numbers: bool = False
+) -> None:
+    """A plain listing; with `numbers`, everything but the first column stands to the right."""
     drawn = _grid(to)
-    for header in headers:
-        drawn.add_column(header, overflow="fold")
+    for place, header in enumerate(headers):
+        drawn.add_column(header, overflow="fold", justify="right" if numbers and place else "left")
     for row in rows:
         drawn.add_row(*row)
     _draw(drawn, to)

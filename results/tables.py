@@ -1,45 +1,22 @@
-"""Tables of runs: which rows and columns there are. `render` draws them."""
+"""Tables of runs: which rows and columns there are. `layouts` chooses what is shown of them."""
 
 import json
 import tomllib
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from f2rcli.results.evaluate import rebuild
+from f2rcli.results.labels import labels, seed_notes, set_ups, task_keys
+from f2rcli.results.rows import Row, Table
 from f2rcli.results.runs import RECORD, SCORES, RunFolder
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.metrics import NAMES
+from f2rcli.tasks.probes import Probe
 from f2rcli.tasks.scoring import PROTOCOLS, Protocol
 
-
-@dataclass(slots=True)
-class Row:
-    """A model over the tasks: `scores[task]` is a scores.json object (published rows: F1 only)."""
-
-    model: str
-    trained: str
-    kind: str = "run"
-    scores: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Table:
-    """Rows × tasks. `tasks` maps a task's label to its protocol."""
-
-    tasks: dict[str, Protocol]
-    rows: list[Row]
-    notes: list[str]
-
-    @property
-    def synthetic(self) -> set[str]:
-        """Tasks whose every request is of a set that was made up."""
-        return {
-            task for row in self.rows for task, scores in row.scores.items() if scores.get("synthetic")
-        }
+PUBLISHED = "† published in the F2RVLM paper, arXiv 2508.17714, on the authors' whole set; not run here"
 
 
 def find_runs(paths: Iterable[Path]) -> list[RunFolder]:
@@ -77,6 +54,12 @@ def _checked(scores: dict[str, Any]) -> dict[str, Any]:
             float(scores[part][name])
     float(scores["coverage"] + scores["samples"] + scores["out_of_range_ids"])
     sum(scores["failures"].values())
+    if similarity := scores.get("similarity"):
+        similarity["encoder"], similarity["digest"]
+        for means in (scores, similarity["random"], similarity["gold"]):
+            float((means["relevance"] or 0) + (means["coherence"] or 0))
+        for counted in (similarity["undefined"], similarity["gold"]["undefined"]):
+            int(counted["relevance"] + counted["coherence"])
     return scores
 
 
@@ -86,7 +69,9 @@ def build_table(
     """One row a model, one column group a task; `protocol` overrides the tasks' own.
 
     Runs of one task name that did not ask the same requests are different tasks, and runs of one
-    model that were not set up alike are different rows: the later ones are numbered.
+    model that were not set up alike are different rows: the later ones are numbered. Runs that differ
+    in nothing but the model's seed are folded into one row, with a note. A run under a probe is a row
+    of its own in the column of what was asked without the probe.
     """
     table = Table({}, [], [])
     read = []
@@ -99,9 +84,9 @@ def build_table(
                 raise
             name, task = record["model"]["name"], record["task"]["name"]
             table.notes.append(f"{name} on {task} is not shown: {error}")
-    keys = _task_keys([record for _, record, _ in read])
-    tasks = _labels(keys)
-    models = _labels(setups := _setups([record for _, record, _ in read], keys))
+    keys = task_keys([record for _, record, _ in read])
+    tasks = labels(keys)
+    models = labels(setups := set_ups([record for _, record, _ in read], keys))
     rows: dict[str, Row] = {}
     for key, setup, (run, record, scores) in zip(keys, setups, read, strict=True):
         task, model = tasks[key], models[setup]
@@ -109,63 +94,46 @@ def build_table(
         table.tasks.setdefault(task, shown)
         kind = "reference" if record["model"]["trained"] == "reference" else "run"
         row = rows.setdefault(model, Row(model, record["model"]["trained"], kind))
-        row.scores[task] = scores[shown]
+        row.probed = bool(record.get("probe"))
+        row.runs.setdefault(task, []).append(run)
+        row.each.setdefault(task, []).append(scores[shown])
         if record["finished"] is None:
             table.notes.append(f"{model} on {task} was interrupted: {run.path}")
     table.rows = list(rows.values())
+    table.notes += seed_notes(table.rows)
     whole = {
         tasks[key]
         for key, (_, record, _) in zip(keys, read, strict=True)
-        if record["task"]["named"] and not record["task"]["limit"]
+        if record["task"]["named"] and not record["task"]["limit"] and not record.get("probe")
     }
+    probed = [
+        (record["probe"], tasks[key], record["model"]["name"], scores["strict"]["samples"])
+        for key, (_, record, scores) in zip(keys, read, strict=True)
+        if record.get("probe")
+    ]
+    table.notes += _probe_notes(probed)
     if published and (added := _published_rows(table.tasks, whole)):
         table.rows += added
-        source = "the F2RVLM paper, arXiv 2508.17714"
-        table.notes.append(f"† published in {source}, on the authors' whole set; not run here")
+        table.notes.append(PUBLISHED)
     return table
 
 
-def _task_keys(records: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """For every run its task's name and what was asked: requests and, where looked at, pictures.
-
-    A model that does not look at pictures has no digest of them, and shares the column of one that
-    does.
-    """
-    pictures: dict[str, str] = {}
-    for identity in (record["identity"] for record in records):
-        if identity["images"]:
-            pictures.setdefault(identity["data"], identity["images"])
-    return [
-        (
-            record["task"]["name"],
-            identity["data"] + (identity["images"] or pictures.get(identity["data"], "")),
-        )
-        for record in records
-        for identity in [record["identity"]]
-    ]
-
-
-def _setups(records: list[dict[str, Any]], keys: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """For every run its model's name and set-up, whatever the task; the same run made again (on
-    another machine, say) counts as another set-up."""
-    seen: Counter[tuple[str, tuple[str, str]]] = Counter()
-    setups = []
-    for record, key in zip(records, keys, strict=True):
-        identity, name = record["identity"], record["model"]["name"]
-        setup = json.dumps([name, identity["model"], identity["max_turns"], record["prompt"]])
-        setups.append((name, f"{setup} {seen[setup, key]}"))
-        seen[setup, key] += 1
-    return setups
-
-
-def _labels(named: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """A label for every (name, digest): the name, numbered where one name has several digests."""
-    labels: dict[tuple[str, str], str] = {}
-    for name, key in named:
-        if (name, key) not in labels:
-            before = sum(other == name for other, _ in labels)
-            labels[name, key] = f"{name} ({before + 1})" if before else name
-    return labels
+def _probe_notes(probed: list[tuple[dict[str, Any], str, str, int]]) -> list[str]:
+    """How to read rows under probes, from every such run's probe, task, model and requests."""
+    if not probed:
+        return []
+    notes = ["probe: the requests were changed; to be read beside the same model's row without it"]
+    models: dict[tuple[str, str, int, int], list[str]] = {}
+    for probe, task, model, requests in probed:
+        models.setdefault((probe["name"], task, probe["changed"], requests), []).append(model)
+    for (name, task, changed, requests), names in models.items():
+        if changed == 0:
+            who = ", ".join(dict.fromkeys(names))
+            notes.append(f"{name} changes nothing for a model that sees no pictures: {who} on {task}")
+        elif changed < requests:
+            some = f"{changed} of {requests} requests, those whose dialogues have {Probe(name).needs}"
+            notes.append(f"{name} on {task} changed {some}")
+    return list(dict.fromkeys(notes))
 
 
 def _published_rows(tasks: dict[str, Protocol], whole: set[str]) -> list[Row]:
@@ -174,8 +142,8 @@ def _published_rows(tasks: dict[str, Protocol], whole: set[str]) -> list[Row]:
     text = resources.files("f2rcli.results").joinpath("published.toml").read_text(encoding="utf-8")
     rows = []
     for row in tomllib.loads(text)["row"]:
-        scores = {task: {"joint": {"f1": f1 / 100}} for task, f1 in row["f1"].items()}
-        scores = {task: score for task, score in scores.items() if task in shown}
+        f1s = {task: f1 / 100 for task, f1 in row["f1"].items() if task in shown}
+        scores = {task: [{"joint": {"f1": f1}}] for task, f1 in f1s.items()}
         if scores:
             rows.append(Row(f"{row['model']} †", row["trained"], "published", scores))
     return rows

@@ -88,5 +88,5 @@ def test_the_check_finds_a_prediction_without_an_answer(f2r: Run, golden: Path) 
 
 def test_nothing_in_a_pipe_ends_in_spaces(f2r: Run, chats: Path) -> None:
     evaluated(says(answer()), chats, Path("runs"))
-    for args in (("table", "--modality"), ("models",), ("tasks",), ("data", "stats", chats)):
+    for args in (("table", "--layout", "modality"), ("models",), ("tasks",), ("data", "stats", chats)):
         assert not [line for line in f2r(*args).out.splitlines() if line != line.rstrip()]

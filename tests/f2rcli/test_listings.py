@@ -125,7 +125,7 @@ def test_a_table_of_runs_is_what_eval_printed(f2r: Run) -> None:
 @pytest.mark.parametrize("protocol", ["published", "strict"])
 def test_a_table_under_either_protocol_with_its_modalities(f2r: Run, chats: Path, protocol: str) -> None:
     run = evaluated(says("答：" + answer([2, 3], [0])), chats, Path("runs"))
-    ended = f2r("table", run.path, "--protocol", protocol, "--modality")
+    ended = f2r("table", run.path, "--protocol", protocol, "--layout", "modality")
     for part in ("joint", "utterance", "image"):
         values = scores(run)[protocol][part]
         printed = "  ".join(f"{100 * value:.2f}" for value in values.values()).split()

@@ -9,8 +9,11 @@ from handmade import Scripted, answer, evaluated, says, scores
 from rich.console import Console
 
 from f2rcli.adapters.registry import ModelRow
-from f2rcli.results.render import console, percent, print_rows, print_scores, print_table
-from f2rcli.results.tables import Table, build_table, find_runs
+from f2rcli.results.cells import percent
+from f2rcli.results.layouts import overview
+from f2rcli.results.render import console, print_rows, print_scores, print_sheet
+from f2rcli.results.rows import Table
+from f2rcli.results.tables import build_table, find_runs
 from f2rcli.tasks.datasets import load_task
 from f2rcli.tasks.predictions import read_predictions
 from f2rcli.tasks.scoring import Scorer
@@ -32,9 +35,9 @@ def right(request: Request) -> str:
     return RIGHT[request.id]
 
 
-def piped(table: Table, parts: tuple[str, ...] = ("joint",)) -> str:
+def piped(table: Table, layout: str = "main") -> str:
     text = StringIO()
-    print_table(table, parts, console(text))
+    print_sheet(overview(table, layout), console(text))
     return text.getvalue()
 
 
@@ -43,7 +46,7 @@ def on_terminal(table: Table, width: int) -> str:
     terminal = Console(
         file=text, force_terminal=True, width=width, highlight=False, color_system="truecolor"
     )
-    print_table(table, ALL_PARTS, terminal)
+    print_sheet(overview(table, "modality"), terminal)
     return text.getvalue()
 
 
@@ -53,7 +56,7 @@ def row_of(text: str, model: str) -> str:
 
 
 def test_a_pipe_gets_plain_text(chats: Path, out: Path) -> None:
-    text = piped(build_table([evaluated(Scripted(right), chats, out)]), ALL_PARTS)
+    text = piped(build_table([evaluated(Scripted(right), chats, out)]), "modality")
     assert "\x1b" not in text
     assert not BOX & set(text)
     rows = [line for line in text.splitlines() if line.startswith("手写 模型")]
@@ -76,7 +79,7 @@ def test_many_tasks_are_set_below_each_other_where_the_terminal_is_narrow(
     text = StringIO()
     terminal = Console(file=text, force_terminal=True, width=width, color_system=None, highlight=False)
     table = build_table(runs)
-    print_table(replace(table, notes=[]), ("joint",), terminal)
+    print_sheet(overview(table), terminal)
     drawn = text.getvalue().splitlines()
     assert max(map(len, drawn)) <= width
     for i in range(5):
@@ -101,7 +104,7 @@ def test_failures_and_coverage_are_shown_where_there_are_any(chats: Path, out: P
 
 def test_the_score_over_the_answered_stands_beside_the_coverage(chats: Path, out: Path) -> None:
     said = {**RIGHT, "露营:1": Failure("refused", "不行")}
-    text = piped(build_table([evaluated(Scripted(lambda r: said[r.id]), chats, out)]), ALL_PARTS)
+    text = piped(build_table([evaluated(Scripted(lambda r: said[r.id]), chats, out)]), "modality")
     rows = [line for line in text.splitlines() if line.startswith("手写 模型")]
     assert all("coverage 66.67 % (F1 of the answered 100.00)" in row for row in rows)
     assert not any(row.split()[5] == "100.00" for row in rows)
@@ -142,7 +145,7 @@ def test_the_notes_say_how_many_requests_and_which_protocol(chats: Path, out: Pa
 
 def test_published_rows_have_an_f1_and_no_more(chats: Path, out: Path) -> None:
     task = replace(load_task(str(chats)), name="wechat", protocol="published", named=True)
-    text = piped(build_table([evaluated(says(answer()), task, out)]), ALL_PARTS)
+    text = piped(build_table([evaluated(says(answer()), task, out)]), "modality")
     rows = [line for line in text.splitlines() if line.startswith("F2RVLM") and "†" in line]
     assert [row.split()[-4:] for row in rows] == [["–", "–", "62.07", "–"]]
 

@@ -11,8 +11,11 @@ from handmade import Scripted, answer, evaluated, scores
 from rich.console import Console
 
 from f2rcli.adapters.registry import ModelRow
-from f2rcli.results.render import console, percent, print_scores, print_shares, print_table
-from f2rcli.results.tables import Table, build_table, find_runs
+from f2rcli.results.cells import percent
+from f2rcli.results.layouts import overview
+from f2rcli.results.render import console, print_scores, print_shares, print_sheet
+from f2rcli.results.rows import Table
+from f2rcli.results.tables import build_table, find_runs
 from f2rcli.tasks.datasets import load_task
 from f2rcli.tasks.predictions import read_predictions
 from f2rcli.tasks.scoring import Scorer, score_shares
@@ -33,7 +36,7 @@ def marked(folder: Path, name: str, *shares: str) -> Path:
 
 def piped(table: Table) -> str:
     text = StringIO()
-    print_table(table, ("joint", "utterance"), console(text))
+    print_sheet(overview(table, "modality"), console(text))
     return text.getvalue()
 
 
@@ -55,7 +58,7 @@ def test_synthetic_data_is_called_so_above_the_numbers_and_in_the_notes(
     assert lines[2].split()[-8:] == ["P", "R", "F1", "MCC"] * 2
     assert "造的: 3 requests, synthetic, strict protocol, micro average" in lines
     assert "真的: 3 requests, strict protocol, micro average" in lines
-    assert "\n".join(lines).count("synthetic") == 2 + 1  # two tables, one note
+    assert "\n".join(lines).count("synthetic") == 3 + 1  # three tables, one note
     assert printed_scores(runs[1].path).endswith(
         "文件: 3 samples, synthetic, strict protocol, micro average\n"
     )
@@ -83,7 +86,7 @@ def test_two_synthetic_tasks_fit_with_names_and_numbers_whole(
     for width in (80, 100, 120, 160):
         text = StringIO()
         terminal = Console(file=text, force_terminal=True, width=width, color_system=None)
-        print_table(build_table(find_runs([out])), ("joint",), terminal)
+        print_sheet(overview(build_table(find_runs([out]))), terminal)
         drawn = text.getvalue()
         assert all(drawn.count(number) >= 4 for number in numbers), drawn  # two models on two tasks
         assert drawn.count("(synthetic)") == 2
