@@ -9,10 +9,13 @@ import click
 
 from f2rcli import (
     __version__,
+    baseline,
     calibrate,
+    compare,
     data,
     evaluate,
     models,
+    report,
     retrieve,
     score,
     show,
@@ -40,7 +43,10 @@ def cli() -> None:
 for command in (
     evaluate.command,
     score.command,
+    compare.command,
+    baseline.command,
     table.command,
+    report.command,
     show.command,
     retrieve.command,
     calibrate.command,

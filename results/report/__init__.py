@@ -1,0 +1,1 @@
+"""`f2r report`: runs as one HTML page that needs nothing else."""
