@@ -1,5 +1,6 @@
 """What several folders of tests need."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from hypothesis import settings
 from f2rcli.tasks.mini import cache, sets
 
 GOLDEN = Path(__file__).parent / "golden"
+
+# A shell's background jobs ignore Control-C, and so would the processes that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What a busy machine takes long for is no failure.
 settings.register_profile("f2r", deadline=None)
