@@ -28,9 +28,9 @@ def sft(config: str, out: Path | None, data_root: Path | None, device: str | Non
     processes: `accelerate launch -m f2rcli train sft --config RECIPE`.
     """
     from f2rcli.progress import Reporter
-    from f2rcli.training.recipe import load_recipe
+    from f2rcli.training.recipe import SftRecipe, load_recipe
 
-    recipe = load_recipe(config)  # before torch is imported: a typing error costs no seconds
+    recipe = load_recipe(config, SftRecipe)  # before torch is imported: a typing error costs no seconds
     from f2rcli.training.sft import train
 
     reporter = Reporter(quiet=False)

@@ -8,13 +8,13 @@ from typing import Any
 from f2rcli.adapters.checkpoints import WANTED
 from f2rcli.adapters.vlm.loading import DTYPES, Loaded
 from f2rcli.results.writing import write_json
-from f2rcli.training.recipe import Recipe
+from f2rcli.training.recipe import SftRecipe
 
 NOT_COPIED = (".safetensors", ".safetensors.index.json", "trainer_state.json")  # a base may be a state
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 
 
-def write_checkpoint(loaded: Loaded, base: Path, recipe: Recipe, folder: Path) -> None:
+def write_checkpoint(loaded: Loaded, base: Path, recipe: SftRecipe, folder: Path) -> None:
     """The final weights in the recipe's storage precision; what is not trained is left to the base.
 
     Converts the model itself: nothing can be trained after it.

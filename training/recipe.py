@@ -1,4 +1,8 @@
-"""A training recipe: a short TOML file as frozen dataclasses, or one line that says what is wrong."""
+"""Training recipes: short TOML files as frozen dataclasses, or one line that says what is wrong.
+
+Here is what recipes of all stages are read by and what they share, and the recipe of SFT; those of the
+other stages stand beside what they are for.
+"""
 
 import dataclasses
 import math
@@ -7,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
 from f2rcli.tasks.errors import InputError
 
@@ -103,15 +107,31 @@ class Loop:
     steps: Count | None = None
 
 
+class Recipe(Protocol):
+    """What recipes of every stage of training have."""
+
+    @property
+    def name(self) -> str:
+        """What its file is called, which is no key of it."""
+
+    @property
+    def stage(self) -> str:
+        """The command that takes it: `f2r train STAGE`."""
+
+    def complaint(self) -> str | None:
+        """What keys say that does not go together."""
+
+
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """Everything that a training's result depends on, save the files that it names.
+class SftRecipe:
+    """Everything that a fine-tuning's result depends on, save the files that it names.
 
     `precision` is computed in; `save_as` is how the final weights are stored. `report` names trackers
     beside the log; none is used unless it is named.
     """
 
     name: str
+    stage: Literal["sft"]
     base: Text
     data: Text
     seed: Whole
@@ -126,13 +146,23 @@ class Recipe:
     lora: Lora | None = None
     report: tuple[Literal["tensorboard", "wandb"], ...] = ()
 
+    def complaint(self) -> str | None:
+        if (self.loop.epochs is None) == (self.loop.steps is None):
+            return "loop needs one of epochs and steps"
+        if (self.method == "lora") != (self.lora is not None):
+            return "the table lora goes with method = 'lora', and only with it"
+        return None
+
+
+R = TypeVar("R", bound=Recipe)
+
 
 def shipped() -> list[str]:
     files = resources.files("f2rcli.training").joinpath("recipes").iterdir()
     return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
 
 
-def load_recipe(config: str) -> Recipe:
+def load_recipe(config: str, kind: type[R]) -> R:
     """A shipped recipe by name, or a file. Raises InputError naming the file and the key at fault."""
     if config in shipped():
         file = resources.files("f2rcli.training").joinpath("recipes", f"{config}.toml")
@@ -152,11 +182,16 @@ def load_recipe(config: str) -> Recipe:
         raise InputError(f"not TOML: {error}", where=where) from None
     if "name" in table:
         raise InputError("name is no key", where=where, fix="a recipe is called as its file")
-    recipe: Recipe = _read(Recipe, {**table, "name": Path(where).stem}, where)
-    if (recipe.loop.epochs is None) == (recipe.loop.steps is None):
-        raise InputError("loop needs one of epochs and steps", where=where)
-    if (recipe.method == "lora") != (recipe.lora is not None):
-        raise InputError("the table lora goes with method = 'lora', and only with it", where=where)
+    (stage,) = get_args(get_type_hints(kind)["stage"])
+    if (written := table.get("stage", stage)) != stage:
+        raise InputError(
+            f"stage {written!r} is not {stage}",
+            where=where,
+            fix="`f2r train` has a command for each stage",
+        )
+    recipe: R = _read(kind, {**table, "name": Path(where).stem}, where)
+    if complaint := recipe.complaint():
+        raise InputError(complaint, where=where)
     return recipe
 
 

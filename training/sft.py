@@ -24,7 +24,7 @@ from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.slicing import MAX_TURNS, slice_request
 from f2rcli.training.checkpoint import complete, write_checkpoint
 from f2rcli.training.folder import TrainingFolder, publish
-from f2rcli.training.recipe import Recipe
+from f2rcli.training.recipe import SftRecipe
 from f2rcli.training.samples import Samples
 from f2rcli.training.trainer import AnswerTrainer, Keeper, Note, Progress, arguments
 from f2rcli.training.tuning import check_peft, prepare
@@ -32,7 +32,7 @@ from f2rcli.training.validation import Validator
 
 
 def train(
-    recipe: Recipe,
+    recipe: SftRecipe,
     out: Path,
     data_root: Path | None = None,
     device: str | None = None,
@@ -92,7 +92,7 @@ def train(
     return folder.checkpoint if writes else None
 
 
-def _check_packages(recipe: Recipe, out: Path) -> None:
+def _check_packages(recipe: SftRecipe, out: Path) -> None:
     if recipe.lora:
         check_peft()
     for tracker in recipe.report:
@@ -113,7 +113,7 @@ def _base(model: str) -> tuple[str, Path]:
     return name, find_checkpoint(name)
 
 
-def _selections(recipe: Recipe, data_root: Path | None) -> tuple[Selection, Selection]:
+def _selections(recipe: SftRecipe, data_root: Path | None) -> tuple[Selection, Selection]:
     """Training data and the requests to validate on. Raises InputError for what is only for testing."""
     found = []
     for spec, limit in ((recipe.data, None), (recipe.validation.data, recipe.validation.requests)):
@@ -152,7 +152,7 @@ def _environment(args: TrainingArguments) -> dict[str, Any]:
     return {**software(), "device": str(args.device), "device_name": name}
 
 
-def _load(recipe: Recipe, name: str, base: Path, state: Path | None, device: str) -> Loaded:
+def _load(recipe: SftRecipe, name: str, base: Path, state: Path | None, device: str) -> Loaded:
     """The model as it was left, or as it begins.
 
     Whole models are read again by transformers' own loading: weights are saved under the names of
@@ -166,7 +166,7 @@ def _load(recipe: Recipe, name: str, base: Path, state: Path | None, device: str
 
 
 def _samples(
-    recipe: Recipe,
+    recipe: SftRecipe,
     data: Selection,
     vlm: VLM,
     folder: TrainingFolder,

@@ -23,7 +23,7 @@ from transformers import (
 from transformers.trainer_callback import PrinterCallback
 
 from f2rcli.tasks.errors import InputError
-from f2rcli.training.recipe import Recipe
+from f2rcli.training.recipe import SftRecipe
 from f2rcli.training.samples import NO_LOSS, Samples
 from f2rcli.training.validation import PARTS
 
@@ -32,7 +32,7 @@ Note = Callable[[str], None]
 Progress = Callable[[int, int], None]
 
 
-def arguments(recipe: Recipe, scratch: Path, device: str) -> TrainingArguments:
+def arguments(recipe: SftRecipe, scratch: Path, device: str) -> TrainingArguments:
     """The recipe in the Trainer's words; made first, as it joins the processes of a launch."""
     loop, optimiser = recipe.loop, recipe.optimiser
     args = TrainingArguments(

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from f2rcli.adapters.vlm.loading import Loaded, vision_tower
 from f2rcli.tasks.errors import InputError
-from f2rcli.training.recipe import Lora, Recipe
+from f2rcli.training.recipe import Lora, SftRecipe
 
 
 def check_peft() -> None:
@@ -19,7 +19,7 @@ def check_peft() -> None:
         raise InputError("LoRA needs peft", fix="pip install 'f2rcli[train]'")
 
 
-def prepare(loaded: Loaded, recipe: Recipe, name: str) -> Loaded:
+def prepare(loaded: Loaded, recipe: SftRecipe, name: str) -> Loaded:
     """The model with what is trained marked as such, inside an adapter where the recipe says so.
 
     `name` is what the adapter calls its base. Raises InputError for layers that the model lacks.

@@ -67,7 +67,7 @@ def test_what_cannot_be_trained_is_one_line(
 
 def test_a_recipe_that_is_not_there_lists_those_that_are(f2r: Run) -> None:
     said = f2r("train", "sft", "--config", "nonesuch").complaint()
-    assert said == "nonesuch: no such recipe; f2rvlm-7b-sft, f2rvlm-nano-sft; or a file"
+    assert said == "nonesuch: no such recipe; f2rvlm-7b-sft, nano-sft; or a file"
 
 
 def test_help_and_a_bad_recipe_do_not_wait_for_torch(tmp_path: Path) -> None:

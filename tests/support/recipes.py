@@ -25,7 +25,7 @@ LORA = {"method": "lora", "lora.rank": 2, "lora.alpha": 4, "lora.dropout": 0.1}
 
 def write_recipe(path: Path, base: Path | str, data: Path | str, **changes: Any) -> Path:
     """A recipe file; a change to None leaves its key out."""
-    shipped = resources.files("f2rcli.training").joinpath("recipes/f2rvlm-nano-sft.toml")
+    shipped = resources.files("f2rcli.training").joinpath("recipes/nano-sft.toml")
     table: dict[str, Any] = tomllib.loads(shipped.read_text(encoding="utf-8"))
     named = {"base": f"hf:{base}" if isinstance(base, Path) else base, "data": str(data)}
     for key, value in {**named, "validation.data": str(data), **SMALL, **changes}.items():

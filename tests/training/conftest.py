@@ -14,7 +14,7 @@ from f2rcli.adapters.registry import Settings
 from f2rcli.adapters.vlm import VLM
 from f2rcli.tasks.datasets import load_task
 from f2rcli.tasks.types import Request
-from f2rcli.training.recipe import load_recipe
+from f2rcli.training.recipe import SftRecipe, load_recipe
 from f2rcli.training.sft import train
 
 Train = Callable[..., Path]
@@ -57,7 +57,7 @@ def train_tiny(tiny_qwen2_vl: Path, chats: Path, tmp_path: Path) -> Train:
         notes: Callable[[str], None] = changes.pop("note", lambda line: None)
         data = changes.pop("data", chats)
         file = write_recipe(tmp_path / "recipe.toml", base, data, **changes)
-        train(load_recipe(str(file)), tmp_path / out, device="cpu", note=notes)
+        train(load_recipe(str(file), SftRecipe), tmp_path / out, device="cpu", note=notes)
         return tmp_path / out
 
     return run

@@ -23,7 +23,7 @@ Train = Callable[..., Path]
 DYING = """
 import importlib, os, pathlib, signal, sys
 import torch
-from f2rcli.training.recipe import load_recipe
+from f2rcli.training.recipe import SftRecipe, load_recipe
 from f2rcli.training.sft import train
 
 torch.set_num_threads(1)
@@ -43,7 +43,7 @@ def dying(*args, **kwargs):
     return function(*args, **kwargs)
 
 setattr(owner, name, dying)
-train(load_recipe(recipe), pathlib.Path(out), device="cpu")
+train(load_recipe(recipe, SftRecipe), pathlib.Path(out), device="cpu")
 """
 TRAINER, SFT = "f2rcli.training.trainer", "f2rcli.training.sft"
 MOMENTS = {  # what kills it when it is called for the nth time, and the step from which it goes on

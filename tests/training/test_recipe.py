@@ -7,16 +7,16 @@ import pytest
 from recipes import LORA, write_recipe
 
 from f2rcli.tasks.errors import InputError
-from f2rcli.training.recipe import load_recipe, shipped
+from f2rcli.training.recipe import SftRecipe, load_recipe, shipped
 
 
 def test_the_shipped_recipes_can_be_read() -> None:
-    assert shipped() == ["f2rvlm-7b-sft", "f2rvlm-nano-sft"]
-    assert [load_recipe(name).name for name in shipped()] == shipped()
+    assert shipped() == ["f2rvlm-7b-sft", "nano-sft"]
+    assert [load_recipe(name, SftRecipe).name for name in shipped()] == shipped()
 
 
 def test_the_7b_recipe_is_the_published_one() -> None:
-    recipe = load_recipe("f2rvlm-7b-sft")
+    recipe = load_recipe("f2rvlm-7b-sft", SftRecipe)
     lora, optimiser, loop = recipe.lora, recipe.optimiser, recipe.loop
     assert lora
     assert (lora.rank, lora.alpha, lora.dropout, lora.targets) == (8, 32, 0.05, None)
@@ -31,7 +31,7 @@ def test_a_file_is_read_into_the_recipe(tmp_path: Path) -> None:
     file = write_recipe(
         tmp_path / "我的.toml", "qwen2-vl", "数据.json", **LORA, **{"lora.targets": ["q"]}
     )
-    recipe = load_recipe(str(file))
+    recipe = load_recipe(str(file), SftRecipe)
     assert (recipe.name, recipe.base, recipe.data) == ("我的", "qwen2-vl", "数据.json")
     assert recipe.lora
     assert recipe.lora.targets == ("q",)
@@ -44,6 +44,9 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"name": "x"}, "name is no key"),
     ({"optimiser.momentum": 0.9}, "optimiser.momentum is no key"),
     ({"seed": None}, "seed is missing"),
+    ({"stage": None}, "stage is missing"),
+    ({"stage": "grpo"}, "stage 'grpo' is not sft; `f2r train` has a command for each"),
+    ({"stage": 7}, "stage 7 is not sft"),
     ({"loop.batch_size": None}, "loop.batch_size is missing"),
     (dict.fromkeys(VALIDATION), "validation.data is missing"),
     ({"validation.data": ""}, "validation.data '' is not text"),
@@ -76,7 +79,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
 def test_a_bad_recipe_is_one_line(tmp_path: Path, changes: dict[str, Any], complaint: str) -> None:
     file = write_recipe(tmp_path / "坏.toml", "qwen2-vl", "x", **changes)
     with pytest.raises(InputError) as caught:
-        load_recipe(str(file))
+        load_recipe(str(file), SftRecipe)
     assert str(caught.value).startswith(f"{file}: {complaint}")
     assert "\n" not in str(caught.value)
 
@@ -87,7 +90,7 @@ def test_a_table_that_is_a_value_or_left_out_is_one_line(tmp_path: Path) -> None
     for text, complaint in ((rest, "validation is missing"), (f"validation = 3\n{rest}", "no table")):
         file.write_text(text)
         with pytest.raises(InputError, match=complaint):
-            load_recipe(str(file))
+            load_recipe(str(file), SftRecipe)
 
 
 @pytest.mark.parametrize(
@@ -101,5 +104,5 @@ def test_a_file_that_is_no_recipe_is_one_line(
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(InputError, match=complaint) as caught:
-        load_recipe(str(file))
+        load_recipe(str(file), SftRecipe)
     assert caught.value.where == str(file)
