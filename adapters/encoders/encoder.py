@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from f2rcli.tasks.similarity import Vector
 
 NAMED = {
+    "clip-nano": "package:clip-nano",
     "clip-vit-base-patch32": "openai/clip-vit-base-patch32",
 }
 

@@ -12,6 +12,7 @@ import pytest
 from short_chats import picture
 
 from f2rcli.adapters.encoders import clip
+from f2rcli.adapters.encoders.encoder import NAMED
 
 Run = Callable[..., Any]
 
@@ -136,6 +137,19 @@ def test_a_run_whose_data_is_gone_cannot_be_embedded(f2r: Run, pictured: Path, t
     [run] = Path("runs").glob("*/oracle-*")
     assert f2r("score", run).code == 0
     assert "nothing to embed" in f2r("score", run, "--encoder", f"hf:{tiny_clip}").complaint()
+
+
+def test_the_mini_sets_have_their_own(
+    f2r: Run, small_mini: Path, tiny_clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(NAMED, "clip-nano", str(tiny_clip))
+    ended = f2r("eval", "-m", "bm25", "-t", "mini-mldr", "example", "--quiet")
+    assert (ended.code, ended.err) == (0, "")
+    assert "relevance and coherence by clip-nano; " in ended.out
+    [mini] = Path("runs/mini-mldr").glob("*/scores.json")
+    assert json.loads(mini.read_text())["strict"]["similarity"]["encoder"] == "clip-nano"
+    [example] = Path("runs/example").glob("*/scores.json")
+    assert json.loads(example.read_text())["strict"]["coherence"] is None
 
 
 def test_where_nothing_is_embedded_torch_is_not_loaded() -> None:

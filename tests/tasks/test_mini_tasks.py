@@ -116,7 +116,7 @@ def test_a_task_without_a_cache_to_make_it_in(small_mini: Path) -> None:
         load_task("mini-mldr")
 
 
-def test_they_have_no_encoder_and_neither_have_siblings_made_like_them(
+def test_their_encoder_is_their_own_and_that_of_siblings_made_like_them(
     small_mini: Path, tmp_path: Path
 ) -> None:
     sibling = write(tmp_path / "mini-wechat.jsonl", ONE)
@@ -124,8 +124,8 @@ def test_they_have_no_encoder_and_neither_have_siblings_made_like_them(
     other = write(tmp_path / "聊天.jsonl", ONE)
     tasks = load_tasks(["mini-mldr", "example", f"mini-mldr={other}", *map(str, (sibling, real, other))])
     assert [task.encoder for task in tasks] == [
+        "clip-nano",
         "none",
-        "none",
-        "none",
-        *("none", "clip-vit-base-patch32", "clip-vit-base-patch32"),
+        "clip-nano",
+        *("clip-nano", "clip-vit-base-patch32", "clip-vit-base-patch32"),
     ]

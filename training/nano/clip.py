@@ -35,12 +35,14 @@ SAVE_EVERY, LOG_EVERY = 100, 25
 def contrastive_loss(vectors: Tensor, topics: Tensor, scale: Tensor) -> Tensor:
     """Supervised contrastive loss of unit vectors (n × d) over their topics (n).
 
-    Each vector with a topic is to find every other one of that topic among all others, those without
-    a topic included.
+    Each vector with a topic is to find every other one of that topic among all others. One without a
+    topic is to find only itself: what is about nothing ("haha nice") is not alike either, or random
+    lines would seem to hang together.
     """
-    alone = torch.eye(len(topics), dtype=torch.bool, device=topics.device)
-    logits = (scale * vectors @ vectors.T).masked_fill(alone, -math.inf)
-    same = (topics[:, None] == topics[None, :]) & (topics != NOTHING)[:, None] & ~alone
+    itself = torch.eye(len(topics), dtype=torch.bool, device=topics.device)
+    nothing = (topics == NOTHING)[:, None]
+    logits = (scale * vectors @ vectors.T).masked_fill(itself & ~nothing, -math.inf)
+    same = torch.where(nothing, itself, (topics[:, None] == topics[None, :]) & ~itself)
     found = logits.log_softmax(dim=-1).masked_fill(~same, 0.0).sum(-1)
     anchors = same.any(-1)
     return -(found[anchors] / same.sum(-1)[anchors]).mean()

@@ -29,11 +29,13 @@ def loss(angles: list[float], topics: list[int], scale: float = 1.0) -> float:
 
 def test_the_loss_by_hand() -> None:
     # The first two are alike, 60° apart (0.5); the third, at 90° from the first and 30° from the second,
-    # is about nothing: it is only a wrong answer.
+    # is about nothing: a wrong answer for them, and only itself is right for it.
+    near = math.exp(math.sqrt(3) / 2)
     first = -math.log(math.exp(0.5) / (math.exp(0.5) + 1))
-    second = -math.log(math.exp(0.5) / (math.exp(0.5) + math.exp(math.sqrt(3) / 2)))
-    assert loss([0, 60, 90], [4, 4, NOTHING]) == pytest.approx((first + second) / 2)
-    assert loss([0, 60, 90, 270], [4, 4, NOTHING, NOTHING]) > loss([0, 60, 90], [4, 4, NOTHING])
+    second = -math.log(math.exp(0.5) / (math.exp(0.5) + near))
+    third = -math.log(math.e / (math.e + 1 + near))
+    assert loss([0, 60, 90], [4, 4, NOTHING]) == pytest.approx((first + second + third) / 3)
+    assert loss([0, 90], [NOTHING, NOTHING]) < loss([0, 45], [NOTHING, NOTHING])
 
 
 def test_the_loss_is_least_where_topics_are_apart() -> None:
