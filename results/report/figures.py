@@ -19,13 +19,17 @@ from f2rcli.tasks.types import FAILURE_KINDS
 
 @dataclass(slots=True)
 class Figure:
-    """A plot, and its numbers as a table; `lines` say what they rest on."""
+    """A plot, and its numbers as a table; `lines` say what they rest on.
+
+    The last `words` columns hold text, all others but the first hold numbers.
+    """
 
     title: str
     plot: Markup | None
     headers: list[str]
     rows: list[list[str]]
     lines: list[str]
+    words: int = 0
 
 
 def requests_of(section: Section) -> str:
@@ -41,15 +45,15 @@ def summary(section: Section, scorers: list[Scorer]) -> Figure:
     results = [scorer.result() for scorer in scorers]
     told = [", ".join(remarks(result)) for result in results]
     headers = ["model", *(f"joint {HEADERS[name]}" for name in NAMES)]
-    headers += ["utterance F1", "image F1", "exact", "trained", "run"]
-    headers += ["failures"] if any(told) else []
+    headers += ["utterance F1", "image F1", "exact"]
+    words = ["trained", "run", *(["failures"] if any(told) else [])]
     rows = []
     for column, scorer, result, remark in zip(section.columns, scorers, results, told, strict=True):
         values = [result["joint"][name] for name in NAMES]
         values += [result["utterance"]["f1"], result["image"]["f1"], scorer.exact]
         row = [column.label, *map(percent, values), _trained(column), _run(column)]
         rows.append(row + ([remark or "none"] if any(told) else []))
-    return Figure("Scores, %", None, headers, rows, [])
+    return Figure("Scores, %", None, headers + words, rows, [], words=len(words))
 
 
 def _trained(column: Column) -> str:
