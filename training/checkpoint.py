@@ -8,21 +8,20 @@ from typing import Any
 from f2rcli.adapters.checkpoints import WANTED
 from f2rcli.adapters.vlm.loading import DTYPES, Loaded
 from f2rcli.results.writing import write_json
-from f2rcli.training.recipe import SftRecipe
 
 NOT_COPIED = (".safetensors", ".safetensors.index.json", "trainer_state.json")  # a base may be a state
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 
 
-def write_checkpoint(loaded: Loaded, base: Path, recipe: SftRecipe, folder: Path) -> None:
-    """The final weights in the recipe's storage precision; what is not trained is left to the base.
+def write_checkpoint(loaded: Loaded, base: Path, save_as: str, folder: Path) -> None:
+    """The final weights in their storage precision; of an adapted model only the adapter's.
 
     Converts the model itself: nothing can be trained after it.
     """
-    loaded.model.to(DTYPES[recipe.save_as])
+    loaded.model.to(DTYPES[save_as])
     loaded.model.save_pretrained(folder)
-    if not recipe.lora:
-        complete(folder, base, loaded, recipe.save_as)
+    if loaded.model is loaded.base:
+        complete(folder, base, loaded, save_as)
 
 
 def complete(folder: Path, base: Path, loaded: Loaded, dtype: str) -> None:

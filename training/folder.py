@@ -23,6 +23,8 @@ def _now() -> str:
 class TrainingFolder:
     """training.json, log.jsonl, state/step-N, validation/step-N and, in the end, checkpoint.
 
+    GRPO also leaves completions.jsonl.
+
     A state or checkpoint is written in state/unfinished and renamed when it is whole, so that one
     which has its name is complete, whenever the process is killed.
     """
@@ -31,6 +33,7 @@ class TrainingFolder:
         self.path = path
         self.record_file = path / "training.json"
         self.log_file = path / "log.jsonl"
+        self.completions_file = path / "completions.jsonl"
         self.states = path / "state"
         self.unfinished = path / "state" / "unfinished"
         self.checkpoint = path / "checkpoint"
@@ -124,23 +127,38 @@ class TrainingFolder:
                 shutil.rmtree(discarded)
 
     def rewind(self, step: int) -> float:
-        """Drop what the log has after a step, and a torn line; the seconds that are then logged."""
-        if not self.log_file.exists():
-            return 0.0
-        kept: list[dict[str, Any]] = []
-        for raw in self.log_file.read_bytes().split(b"\n")[:-1]:
-            with contextlib.suppress(ValueError):
-                kept.append(json.loads(raw))
-        kept = [line for line in kept if line["step"] <= step]
-        with replacing(self.log_file) as file:
-            file.writelines(json.dumps(line) + "\n" for line in kept)
+        """Drop what the logs have after a step, and a torn line; the seconds that are then logged."""
+        _rewound(self.completions_file, step)
+        kept = _rewound(self.log_file, step)
         return float(kept[-1]["seconds"]) if kept else 0.0
 
     def log(self, line: dict[str, Any]) -> None:
-        with self.log_file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        _append(self.log_file, line)
+
+    def add_completions(self, line: dict[str, Any]) -> None:
+        """A group of sampled answers and their rewards."""
+        _append(self.completions_file, line)
+
+
+def _append(path: Path, line: dict[str, Any]) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _rewound(path: Path, step: int) -> list[dict[str, Any]]:
+    """The lines that are left."""
+    if not path.exists():
+        return []
+    kept: list[dict[str, Any]] = []
+    for raw in path.read_bytes().split(b"\n")[:-1]:
+        with contextlib.suppress(ValueError):
+            kept.append(json.loads(raw))
+    kept = [line for line in kept if line["step"] <= step]
+    with replacing(path) as file:
+        file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in kept)
+    return kept
 
 
 def publish(written: Path, name: Path) -> None:

@@ -1,34 +1,39 @@
 """Supervised fine-tuning: a recipe, a folder, and every step from the one to the other."""
 
 import contextlib
-import importlib.util
 import json
-import os
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-import torch
 from accelerate.utils import gather_object
 from transformers import TrainingArguments, set_seed
 
-from f2rcli.adapters.checkpoints import find_checkpoint, provenance
-from f2rcli.adapters.registry import find_row, load_rows
 from f2rcli.adapters.vlm import VLM
 from f2rcli.adapters.vlm.loading import Loaded, choose_device, load
-from f2rcli.results.provenance import software
 from f2rcli.results.selection import Selection
-from f2rcli.tasks.datasets import load_task
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.slicing import MAX_TURNS, slice_request
 from f2rcli.training.checkpoint import complete, write_checkpoint
+from f2rcli.training.failures import out_of_memory_explained
 from f2rcli.training.folder import TrainingFolder, publish
+from f2rcli.training.ingredients import (
+    Base,
+    Ingredients,
+    Note,
+    Progress,
+    check_trackers,
+    environment,
+)
 from f2rcli.training.recipe import SftRecipe
 from f2rcli.training.samples import Samples
-from f2rcli.training.trainer import AnswerTrainer, Keeper, Note, Progress, arguments
+from f2rcli.training.trainer import AnswerTrainer, Keeper, arguments
 from f2rcli.training.tuning import check_peft, prepare
 from f2rcli.training.validation import Validator
+
+SMALLER = (
+    "lower batch_size (and raise accumulation), max_tokens or max_pixels, or set "
+    "gradient_checkpointing = true"
+)
 
 
 def train(
@@ -50,29 +55,31 @@ def train(
     if folder.finished(as_read):
         note(f"{out}: finished already")
         return folder.checkpoint
-    _check_packages(recipe, out)
+    if recipe.lora:
+        check_peft()
+    check_trackers(recipe.report, out)
     args = arguments(recipe, folder.unfinished, choose_device(device))
     writes = args.should_save
     if not writes:
         note, on_progress = (lambda line: None), (lambda done, total: None)
-    name, base = _base(recipe.base)
-    data, validation = _selections(recipe, data_root)
+    parts = Ingredients.find(recipe.base, recipe.data, recipe.validation, recipe.seed, data_root)
 
     with folder.locked() if writes else contextlib.nullcontext():
         if writes:
-            identity, described = _description(as_read, name, base, data, validation)
-            folder.begin({**identity, "processes": args.world_size}, described, _environment(args))
+            identity, described = parts.described()
+            identity |= {"recipe": as_read, "processes": args.world_size}
+            folder.begin(identity, described, environment(args.device))
         args.distributed_state.wait_for_everyone()
         step, state = folder.latest_state()
 
-        loaded = _load(recipe, name, base, state, str(args.device))
+        loaded = _load(recipe, parts.base, state, str(args.device))
         vlm = VLM(loaded, batch_size=recipe.loop.batch_size)
-        samples = _samples(recipe, data, vlm, folder, args, note)
-        validator = Validator(vlm, validation, folder, args)
+        samples = _samples(recipe, parts.data, vlm, folder, args, note)
+        validator = Validator(vlm, parts.validation, folder, args.distributed_state)
 
         def keep(written: Path, at: int) -> None:
             if not recipe.lora:
-                complete(written, base, loaded, "float32")
+                complete(written, parts.base.folder, loaded, "float32")
             folder.keep(written, at)
 
         seconds = folder.rewind(step) if writes else 0.0
@@ -80,79 +87,19 @@ def train(
         trainer = AnswerTrainer(loaded.model, args, samples, validator.scores, keeper)
         if state:
             note(f"going on from step {step}")
-        with _out_of_memory_explained(trainer):
+        with out_of_memory_explained(lambda: trainer.state.global_step + 1, SMALLER):
             trainer.train(resume_from_checkpoint=str(state) if state else None)
 
         if writes:
             final = folder.unfinished / "checkpoint"
-            write_checkpoint(loaded, base, recipe, final)
+            write_checkpoint(loaded, parts.base.folder, recipe.save_as, final)
             publish(final, folder.checkpoint)
             folder.finish()
         args.distributed_state.wait_for_everyone()
     return folder.checkpoint if writes else None
 
 
-def _check_packages(recipe: SftRecipe, out: Path) -> None:
-    if recipe.lora:
-        check_peft()
-    for tracker in recipe.report:
-        if importlib.util.find_spec(tracker) is None:
-            raise InputError(f"the recipe reports to {tracker}", fix=f"pip install {tracker}")
-    if "tensorboard" in recipe.report:
-        os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(out / "tensorboard"))
-
-
-def _base(model: str) -> tuple[str, Path]:
-    """What the base is called where it comes from, and its folder."""
-    row = find_row(model, load_rows())
-    if row.kind != "transformers" or "adapter" in row.settings:
-        raise InputError(
-            f"base {model!r} is no checkpoint of its own", fix="`f2r models` lists them; hf:PATH is any"
-        )
-    name = row.settings["checkpoint"]
-    return name, find_checkpoint(name)
-
-
-def _selections(recipe: SftRecipe, data_root: Path | None) -> tuple[Selection, Selection]:
-    """Training data and the requests to validate on. Raises InputError for what is only for testing."""
-    found = []
-    for spec, limit in ((recipe.data, None), (recipe.validation.data, recipe.validation.requests)):
-        task = load_task(spec, data_root)
-        if task.test_only:
-            raise InputError(f"{task.name} is for testing only", fix="take training or validation data")
-        found.append(Selection.of(task, limit, recipe.seed).with_images())
-    data, validation = found
-    return data, validation
-
-
-def _description(
-    recipe: dict[str, Any], name: str, base: Path, data: Selection, validation: Selection
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the result depends on, by digests, and beside it where that was found."""
-    source = provenance(base)
-    identity = {
-        "recipe": recipe,
-        "base": source["digest"],
-        **{
-            part: {**selection.identity(), "images": selection.images_digest()}
-            for part, selection in (("data", data), ("validation", validation))
-        },
-    }
-    described = {
-        "base": {"name": name, **source},
-        "data": data.describe()["task"],
-        "validation": validation.describe()["task"],
-    }
-    return identity, described
-
-
-def _environment(args: TrainingArguments) -> dict[str, Any]:
-    gpu = args.device.type == "cuda"
-    name = torch.cuda.get_device_name(args.device) if gpu else "cpu"
-    return {**software(), "device": str(args.device), "device_name": name}
-
-
-def _load(recipe: SftRecipe, name: str, base: Path, state: Path | None, device: str) -> Loaded:
+def _load(recipe: SftRecipe, base: Base, state: Path | None, device: str) -> Loaded:
     """The model as it was left, or as it begins.
 
     Whole models are read again by transformers' own loading: weights are saved under the names of
@@ -160,9 +107,10 @@ def _load(recipe: SftRecipe, name: str, base: Path, state: Path | None, device: 
     An adapter's are read by the Trainer.
     """
     dtype = recipe.precision if recipe.lora else "float32"  # what is trained always is in float32
-    origin = base if recipe.lora else state or base
+    origin = base.folder if recipe.lora else state or base.folder
     set_seed(recipe.seed)  # an adapter begins with random numbers
-    return prepare(load(origin, None, dtype, device, recipe.length.max_pixels), recipe, name)
+    loaded = load(origin, None, dtype, device, recipe.length.max_pixels)
+    return prepare(loaded, recipe.lora, base.name, freeze_vision=recipe.freeze_vision)
 
 
 def _samples(
@@ -201,18 +149,3 @@ def _samples(
     if not used:
         raise InputError("every sample is longer than length.max_tokens", where=recipe.name)
     return Samples(used, vlm.inputs, ends)
-
-
-@contextlib.contextmanager
-def _out_of_memory_explained(trainer: AnswerTrainer) -> Iterator[None]:
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        known = isinstance(error, torch.OutOfMemoryError | MemoryError)
-        if not known and "can't allocate memory" not in str(error):
-            raise
-        raise InputError(
-            f"out of memory at step {trainer.state.global_step + 1}",
-            fix="lower batch_size (and raise accumulation), max_tokens or max_pixels, or set "
-            "gradient_checkpointing = true, in another --out; the last state is kept",
-        ) from None

@@ -22,14 +22,13 @@ from transformers import (
 )
 from transformers.trainer_callback import PrinterCallback
 
-from f2rcli.tasks.errors import InputError
+from f2rcli.training.failures import not_finite
+from f2rcli.training.ingredients import Note, Progress
 from f2rcli.training.recipe import SftRecipe
 from f2rcli.training.samples import NO_LOSS, Samples
-from f2rcli.training.validation import PARTS
+from f2rcli.training.validation import in_words
 
 LOGGED = ("epoch", "loss", "learning_rate", "grad_norm")
-Note = Callable[[str], None]
-Progress = Callable[[int, int], None]
 
 
 def arguments(recipe: SftRecipe, scratch: Path, device: str) -> TrainingArguments:
@@ -119,7 +118,7 @@ class AnswerTrainer(Trainer):
             logits.flatten(0, 1).float(), targets, ignore_index=NO_LOSS, reduction="sum"
         )
         if not total.isfinite():
-            raise _not_finite("the loss", total.item(), self.state.global_step + 1)
+            raise not_finite("the loss", total.item(), self.state.global_step + 1)
         # the gradients of several processes are averaged, the tokens of all of them were counted
         return total / num_items_in_batch * self.accelerator.num_processes
 
@@ -158,7 +157,7 @@ class Keeper(TrainerCallback):
         gradients = [p.grad for p in given["model"].parameters() if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         if not norm.isfinite():
-            raise _not_finite("the gradient", norm.item(), state.global_step + 1)
+            raise not_finite("the gradient", norm.item(), state.global_step + 1)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -203,21 +202,11 @@ class Keeper(TrainerCallback):
         return epochs * self.samples + steps * each
 
 
-def _not_finite(what: str, value: float, step: int) -> InputError:
-    return InputError(
-        f"{what} is {value} at step {step}",
-        fix="the last state is kept; lower learning_rate (in another --out), or check the data",
-    )
-
-
 def _in_words(line: dict[str, Any]) -> str:
-    if "loss" in line:
-        rate, norm = line["learning_rate"], line["grad_norm"]
-        return (
-            f"step {line['step']}: epoch {line['epoch']:.2f}, loss {line['loss']:.4f}, "
-            f"learning rate {rate:.2e}, gradient {norm:.2f}"
-        )
-    failures = ("error", "truncated", "malformed")
-    parts = [f"{line[f'validation_{kind}']} {kind}" for kind in failures if line[f"validation_{kind}"]]
-    f1 = ", ".join(f"{part} {100 * line[f'validation_{part}_f1']:.2f}" for part in PARTS)
-    return f"step {line['step']}: " + "; ".join([f"validation F1 {f1} %", *parts])
+    if "loss" not in line:
+        return in_words(line["step"], line)
+    rate, norm = line["learning_rate"], line["grad_norm"]
+    return (
+        f"step {line['step']}: epoch {line['epoch']:.2f}, loss {line['loss']:.4f}, "
+        f"learning rate {rate:.2e}, gradient {norm:.2f}"
+    )

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from f2rcli.adapters.vlm.loading import Loaded, vision_tower
 from f2rcli.tasks.errors import InputError
-from f2rcli.training.recipe import Lora, SftRecipe
+from f2rcli.training.recipe import Lora
 
 
 def check_peft() -> None:
@@ -19,16 +19,16 @@ def check_peft() -> None:
         raise InputError("LoRA needs peft", fix="pip install 'f2rcli[train]'")
 
 
-def prepare(loaded: Loaded, recipe: SftRecipe, name: str) -> Loaded:
-    """The model with what is trained marked as such, inside an adapter where the recipe says so.
+def prepare(loaded: Loaded, lora: Lora | None, name: str, *, freeze_vision: bool) -> Loaded:
+    """The model with what is trained marked as such, inside an adapter if there is to be one.
 
     `name` is what the adapter calls its base. Raises InputError for layers that the model lacks.
     """
-    if recipe.lora:
-        adapted = _with_lora(loaded, recipe.lora, recipe.freeze_vision)
+    if lora:
+        adapted = _with_lora(loaded, lora, freeze_vision)
         adapted.peft_config["default"].base_model_name_or_path = name
         return replace(loaded, model=adapted)
-    if recipe.freeze_vision:
+    if freeze_vision:
         vision_tower(loaded.base).requires_grad_(False)
     return loaded
 

@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from accelerate.utils import gather_object
-from transformers import TrainingArguments
 
 from f2rcli.adapters.vlm import VLM
 from f2rcli.results.derive import derive
@@ -26,9 +26,9 @@ class Validator:
     """
 
     def __init__(
-        self, vlm: VLM, selection: Selection, folder: TrainingFolder, args: TrainingArguments
+        self, vlm: VLM, selection: Selection, folder: TrainingFolder, processes: PartialState
     ) -> None:
-        self.vlm, self.selection, self.args = vlm, selection, args
+        self.vlm, self.selection, self.processes = vlm, selection, processes
         self.folder = folder.path / "validation"
 
     def scores(self, step: int) -> dict[str, float]:
@@ -37,16 +37,17 @@ class Validator:
         The model is in training mode afterwards, and random numbers go on as if nothing had been.
         """
         started = time.perf_counter()
-        devices = [self.args.device] if self.args.device.type == "cuda" else []
+        device = self.vlm.base.device
+        devices = [device] if device.type == "cuda" else []
         requests = self.selection.requests
         parts = [p.request for one in requests for p in slice_request(one, self.vlm.max_turns)]
-        share = parts[self.args.process_index :: self.args.world_size]
+        share = parts[self.processes.process_index :: self.processes.num_processes]
         self.vlm.model.eval()
         with torch.random.fork_rng(devices):
             answers = list(self.vlm.retrieve([request.without_gold() for request in share]))
         self.vlm.model.train()
         answers = gather_object(answers)
-        if not self.args.should_save:
+        if not self.processes.is_main_process:
             return {}
         run = RunFolder(self.folder / f"step-{step}")
         shutil.rmtree(run.path, ignore_errors=True)  # of a process that was killed after it
@@ -64,3 +65,10 @@ def _flat(scores: dict[str, Any]) -> dict[str, float]:
         **{f"validation_{part}_f1": scores[part]["f1"] for part in PARTS},
         **{f"validation_{kind}": count for kind, count in scores["failures"].items()},
     }
+
+
+def in_words(step: int, scores: dict[str, float]) -> str:
+    counts = {kind: scores[f"validation_{kind}"] for kind in ("error", "truncated", "malformed")}
+    failed = [f"{count} {kind}" for kind, count in counts.items() if count]
+    f1 = ", ".join(f"{part} {100 * scores[f'validation_{part}_f1']:.2f}" for part in PARTS)
+    return f"step {step}: " + "; ".join([f"validation F1 {f1} %", *failed])
