@@ -38,7 +38,7 @@ def test_the_option_offers_every_probe() -> None:
 def test_reference_rows_and_bm25_under_every_probe(f2r: Run, small_mini: Path, probe: str) -> None:
     models = ("oracle", "everything", "bm25", "random")
     tasks = ("example", "mini-mldr", "mini-wechat")
-    command = ("eval", "-m", *models, "-t", *tasks, "--limit", "15", "--quiet")
+    command = ("eval", "-m", *models, "-t", *tasks, "--limit", "15", "--encoder", "none", "--quiet")
     plain, probed = f2r(*command), f2r(*command, "--probe", probe)
     assert (probed.code, probed.err) == (0, "")
     numbers, before = rows(probed.out), rows(plain.out)
