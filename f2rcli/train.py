@@ -39,3 +39,74 @@ def sft(config: str, out: Path | None, data_root: Path | None, device: str | Non
         checkpoint = train(recipe, place, data_root, device, reporter.note, progress)
     if checkpoint:  # None in all processes of a launch but the first
         click.echo(f"checkpoint: {checkpoint}")
+
+
+@group.command("rewards")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--recipe", required=True, help="Whose rewards: the name or file of a recipe with a table [rewards]."
+)
+@click.option(
+    "--encoder",
+    metavar="NAME",
+    help="For order similarity: a name or hf:PATH. Default: that of the run, or of files of one's own.",
+)
+@click.option(
+    "--data-root",
+    type=click.Path(path_type=Path),
+    help="Where a bare file's image paths start from, beside its own folder (or F2R_DATA).",
+)
+@click.option("--allow-outside-images", is_flag=True, help="Let its image paths leave these folders.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    help="Completions in the table; the means are over all.",
+)
+@click.option(
+    "--json", "json_to", metavar="FILE", help="One JSON line a completion; - is standard output."
+)
+def rewards(
+    file: Path,
+    recipe: str,
+    encoder: str | None,
+    data_root: Path | None,
+    allow_outside_images: bool,
+    limit: int,
+    json_to: str | None,
+) -> None:
+    """Print what a recipe's rewards give to the answers in FILE, without any model.
+
+    FILE is a prediction file (ours or the authors' format) or a run folder. Gold, dialogues and image
+    paths are in it.
+    """
+    from f2rcli.progress import Reporter
+    from f2rcli.results.render import console, print_rows
+    from f2rcli.results.writing import replacing
+    from f2rcli.training.rewarded import basis, rewarded, table
+    from f2rcli.training.rewards import load_weights
+
+    if json_to and Path(json_to).resolve() == file.resolve():
+        raise click.UsageError("--json is the file whose answers are to be rewarded")
+    weights = load_weights(recipe)
+    with Reporter(quiet=False).run(f"embedding {file}") as progress:
+        found = rewarded(
+            file,
+            weights,
+            encoder,
+            data_root,
+            allow_outside=allow_outside_images,
+            note=lambda line: click.echo(f"f2r: {line}", err=True),
+            on_progress=progress,
+        )
+    if json_to == "-":
+        for one in found:
+            click.echo(one.line(), nl=False)
+        return
+    if json_to:
+        with replacing(Path(json_to)) as written:
+            written.writelines(one.line() for one in found)
+    headers, rows = table(found, limit)
+    print_rows(headers, rows, console(), numbers=range(1, len(headers) - 1))
+    console().print(basis(found, weights), style="dim", soft_wrap=True)

@@ -21,20 +21,30 @@ def measured(
     Where the task's own cannot be had, or pictures are not there, it comes back without vectors and
     with the reason. Raises InputError for an encoder that was asked for.
     """
-    name = encoder or selection.task.encoder
-    chosen = replace(selection, task=replace(selection.task, encoder=name))
-    if name == NO_ENCODER:
-        return chosen
-    from f2rcli.adapters.encoders.embed import embed
-    from f2rcli.adapters.encoders.encoder import find_encoder
-
     try:
-        found = find_encoder(name, device=device, fetch=encoder is not None)
-        # a fragment is of the pictures that are there, whatever a probe shows to the model
-        unprobed = replace(selection, probe=None).with_images()
-        vectors = embed(found, unprobed.requests, on_progress)
+        return embedded(selection, encoder, device, on_progress)
     except InputError as error:
         if encoder is not None:
             raise
-        return replace(chosen, unmeasured=f"relevance and coherence are not measured: {error}")
-    return replace(chosen, task=replace(chosen.task, encoder=found.name), vectors=vectors)
+        return replace(selection, unmeasured=f"relevance and coherence are not measured: {error}")
+
+
+def embedded(
+    selection: Selection,
+    encoder: str | None,
+    device: str | None = None,
+    on_progress: Progress = lambda done, total: None,
+) -> Selection:
+    """As `measured`, but whatever is not there is an InputError. The task's own encoder is not
+    downloaded; without any (`none`) there are no vectors."""
+    name = encoder or selection.task.encoder
+    if name == NO_ENCODER:
+        return replace(selection, task=replace(selection.task, encoder=name))
+    from f2rcli.adapters.encoders.embed import embed
+    from f2rcli.adapters.encoders.encoder import find_encoder
+
+    found = find_encoder(name, device=device, fetch=encoder is not None)
+    # a fragment is of the pictures that are there, whatever a probe shows to the model
+    unprobed = replace(selection, probe=None).with_images()
+    vectors = embed(found, unprobed.requests, on_progress)
+    return replace(selection, task=replace(selection.task, encoder=found.name), vectors=vectors)

@@ -153,16 +153,16 @@ def print_shares(shares: dict[str, Scorer], average: Average, to: Console) -> No
         values = [scores["joint"][metric] for metric in NAMES]
         values += [scores["utterance"]["f1"], scores["image"]["f1"], scorer.exact]
         rows.append([share, str(scorer.samples), *map(percent, values)])
-    print_rows(headers, rows, to, numbers=True)
+    print_rows(headers, rows, to, numbers=range(1, len(headers)))
 
 
 def print_rows(
-    headers: list[str], rows: Iterable[list[str]], to: Console, *, numbers: bool = False
+    headers: list[str], rows: Iterable[list[str]], to: Console, *, numbers: range = range(0)
 ) -> None:
-    """A plain listing; with `numbers`, everything but the first column stands to the right."""
+    """A plain listing; the columns of these `numbers` (from 0) stand to the right."""
     drawn = _grid(to)
     for place, header in enumerate(headers):
-        drawn.add_column(header, overflow="fold", justify="right" if numbers and place else "left")
+        drawn.add_column(header, overflow="fold", justify="right" if place in numbers else "left")
     for row in rows:
         drawn.add_row(*row)
     _draw(drawn, to)

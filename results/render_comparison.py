@@ -36,7 +36,7 @@ def print_comparison(comparison: Comparison, flips: int, to: Console) -> None:
         row = [f"{part} {HEADERS[metric]}", percent(found.base), percent(found.new), points(found.value)]
         row += [interval(found), *(f"{p:.4f}" for p in ps), percent(found.detectable)]
         rows.append(row)
-    print_rows(headers, rows, to, numbers=True)
+    print_rows(headers, rows, to, numbers=range(1, len(headers)))
     for line in [*_flips(comparison, flips), *remarks(comparison)]:
         to.print(line, soft_wrap=True)
     to.print(basis(comparison), style="dim", soft_wrap=True)

@@ -62,20 +62,28 @@ def parse_strict(text: str) -> Fragment | None:
         text = text.partition("</think>")[2].strip()
     if text.startswith("<answer>") and text.endswith("</answer>"):
         text = text.removeprefix("<answer>").removesuffix("</answer>").strip()
+    lists = strict_lists(text)
+    if lists is None or not all(is_id(item) for items in lists for item in items):
+        return None
+    return Fragment(*(frozenset(map(int, items)) for items in lists))
+
+
+def strict_lists(text: str) -> tuple[list[str], ...] | None:
+    """What stands between the commas of the two lists, or None if the text is not exactly the form.
+
+    Nothing may be around the form. Items are stripped, and empty ones are left out; one that is no
+    whole number (`1 2`) is for the caller to judge.
+    """
     found = _STRICT.fullmatch(text)
     if not found:
         return None
-    utterances, images = (_strict_ids(inside) for inside in found.groups())
-    if utterances is None or images is None:
-        return None
-    return Fragment(utterances, images)
+    stripped = ([item.strip() for item in inside.split(",")] for inside in found.groups())
+    return tuple([item for item in items if item] for items in stripped)
 
 
-def _strict_ids(inside: str) -> frozenset[int] | None:
-    items = [item.strip() for item in inside.split(",")]
-    if any(len(item.split()) > 1 or len(item) > _MAX_DIGITS for item in items):
-        return None
-    return frozenset(int(item) for item in items if item)
+def is_id(item: str) -> bool:
+    """Whether an item of a list is a whole number that Python reads."""
+    return len(item) <= _MAX_DIGITS and _WHOLE_NUMBER.fullmatch(item) is not None
 
 
 def parse_loose(text: str) -> Fragment:

@@ -110,11 +110,15 @@ class Embedded:
 
     def similarity(self, fragment: Fragment) -> Similarity:
         """Relevance and coherence of a fragment of this dialogue."""
+        found = self.elements(fragment)
+        return Similarity(relevance(self.vectors.texts[self.query], found), coherence(found))
+
+    def elements(self, fragment: Fragment) -> list[Vector]:
+        """The elements of a fragment of this dialogue, in its order."""
         dialogue, vectors = self.dialogue, self.vectors
         texts = {u.id: vectors.texts[u.text] for u in dialogue.utterances if u.text.strip()}
         images = {image.id: vectors.images[image.path] for image in dialogue.images}
-        found = elements(dialogue, fragment, texts, images)
-        return Similarity(relevance(vectors.texts[self.query], found), coherence(found))
+        return elements(dialogue, fragment, texts, images)
 
     def at_random(self, fragment: Fragment) -> Fragment:
         """The random fragment that a fragment is compared with, always the same one."""

@@ -155,6 +155,7 @@ class SftRecipe:
 
 
 R = TypeVar("R", bound=Recipe)
+P = TypeVar("P")
 
 
 def shipped() -> list[str]:
@@ -164,6 +165,32 @@ def shipped() -> list[str]:
 
 def load_recipe(config: str, kind: type[R]) -> R:
     """A shipped recipe by name, or a file. Raises InputError naming the file and the key at fault."""
+    table, where = _load_table(config)
+    if "name" in table:
+        raise InputError("name is no key", where=where, fix="a recipe is called as its file")
+    (stage,) = get_args(get_type_hints(kind)["stage"])
+    if (written := table.get("stage", stage)) != stage:
+        raise InputError(
+            f"stage {written!r} is not {stage}", where=where, fix="`f2r train` has a command for each"
+        )
+    recipe: R = _read(kind, {**table, "name": Path(where).stem}, where)
+    return recipe
+
+
+def load_part(config: str, key: str, kind: type[P]) -> P:
+    """One table of a recipe of whatever stage, as `kind`; nothing else of the recipe is looked at.
+
+    Raises InputError as `load_recipe` does.
+    """
+    table, where = _load_table(config)
+    if key not in table:
+        raise InputError(f"no table {key} in it", where=where)
+    part: P = _value(kind, table[key], where, key)
+    return part
+
+
+def _load_table(config: str) -> tuple[dict[str, Any], str]:
+    """What is written in a shipped recipe or a file, and where that is."""
     if config in shipped():
         file = resources.files("f2rcli.training").joinpath("recipes", f"{config}.toml")
         where, text = f"{config}.toml", file.read_text(encoding="utf-8")
@@ -177,22 +204,9 @@ def load_recipe(config: str, kind: type[R]) -> R:
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"cannot be read ({error})", where=config) from None
     try:
-        table = tomllib.loads(text)
+        return tomllib.loads(text), where
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"not TOML: {error}", where=where) from None
-    if "name" in table:
-        raise InputError("name is no key", where=where, fix="a recipe is called as its file")
-    (stage,) = get_args(get_type_hints(kind)["stage"])
-    if (written := table.get("stage", stage)) != stage:
-        raise InputError(
-            f"stage {written!r} is not {stage}",
-            where=where,
-            fix="`f2r train` has a command for each stage",
-        )
-    recipe: R = _read(kind, {**table, "name": Path(where).stem}, where)
-    if complaint := recipe.complaint():
-        raise InputError(complaint, where=where)
-    return recipe
 
 
 def _read(cls: Any, table: dict[str, Any], where: str, path: str = "") -> Any:
@@ -204,7 +218,10 @@ def _read(cls: Any, table: dict[str, Any], where: str, path: str = "") -> Any:
     for key, field in fields.items():
         if key not in table and field.default is dataclasses.MISSING:
             raise InputError(f"{path}{key} is missing", where=where)
-    return cls(**{key: _value(hints[key], value, where, path + key) for key, value in table.items()})
+    made = cls(**{key: _value(hints[key], value, where, path + key) for key, value in table.items()})
+    if hasattr(made, "complaint") and (complaint := made.complaint()):
+        raise InputError(complaint, where=where)
+    return made
 
 
 def _value(hint: Any, value: Any, where: str, path: str) -> Any:
