@@ -68,8 +68,8 @@ def stats(task: str, data_root: Path | None) -> None:
 def mini(names: tuple[str, ...], seed: int | None, out: Path | None) -> None:
     """Make the synthetic mini sets (they are also made on first use).
 
-    SET is mini-mldr, mini-wechat (these two by default) or mini-mldr-train. With --seed and --out, a
-    set with the same properties and other dialogues.
+    SET is mini-mldr, mini-wechat (these two by default), or for training mini-mldr-train (SFT) or
+    mini-mldr-grpo. With --seed and --out, a set with the same properties and other dialogues.
     """
     from f2rcli.tasks.datasets import GROUPS, task_rows
     from f2rcli.tasks.mini.cache import make, must_be_new, ready

@@ -33,6 +33,7 @@ SETS = {
         MiniSet("mini-mldr", "mldr", 15),
         MiniSet("mini-wechat", "wechat", 10),
         MiniSet("mini-mldr-train", "mldr", 1050),
+        MiniSet("mini-mldr-grpo", "mldr", 100),
     )
 }
 

@@ -49,7 +49,7 @@ def test_tasks_say_where_their_data_is_or_comes_from(f2r: Run, data_root: Path, 
 def test_mini_sets_are_listed_with_where_they_are_once_they_are_made(f2r: Run, small_mini: Path) -> None:
     before = f2r("tasks").out
     listed = {line.split()[0]: line for line in before.splitlines() if line}
-    for name in ("mini-mldr", "mini-wechat", "mini-mldr-train"):
+    for name in ("mini-mldr", "mini-wechat", "mini-mldr-train", "mini-mldr-grpo"):
         assert listed[name].endswith("  made on first use")
         assert "synthetic" in listed[name]
     assert "test only" in listed["mini-wechat"]

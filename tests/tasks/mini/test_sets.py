@@ -49,7 +49,7 @@ def spoken_of(chat: Chat) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("name", "requests"), [("mini-mldr", 300), ("mini-wechat", 200), ("mini-mldr-train", 21_000)]
+    ("name", "requests"), [("mini-mldr", 300), ("mini-wechat", 200), ("mini-mldr-train", 21_000), ("mini-mldr-grpo", 2_000)]
 )
 def test_sizes(name: str, requests: int) -> None:
     assert SETS[name].requests == requests
@@ -127,9 +127,11 @@ def test_every_topic_that_may_be_spoken_of_is() -> None:
 @pytest.mark.parametrize("decks", [60, pytest.param(1050, marks=pytest.mark.slow)])
 def test_no_dialogue_is_there_twice_nor_in_two_sets(decks: int) -> None:
     trained = [
-        contents(chat.dialogue) for chat in chats(replace(SETS["mini-mldr-train"], decks=decks), SEED)
+        contents(chat.dialogue)
+        for made in (replace(SETS["mini-mldr-train"], decks=decks), SETS["mini-mldr-grpo"])
+        for chat in chats(made, SEED)
     ]
-    assert len(trained) == len(set(trained)) == 8 * decks
+    assert len(trained) == len(set(trained)) == 8 * (decks + 100)
     for name in TESTED:
         for seed in SIBLINGS:
             tested = [contents(chat.dialogue) for chat in made(name, seed)]
@@ -230,7 +232,7 @@ def test_records_are_plain_lines_of_readable_text(sibling: Path) -> None:
     ] * 300
 
 
-@pytest.mark.parametrize("name", [*TESTED, pytest.param("mini-mldr-train", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", [*TESTED, "mini-mldr-grpo", pytest.param("mini-mldr-train", marks=pytest.mark.slow)])
 def test_what_is_made_is_what_the_package_expects(name: str, tmp_path: Path) -> None:
     """A change of the world changes tasks/mini/digests.toml, and every score on the mini sets."""
     assert write(SETS[name], SEED, tmp_path) == expected_digest(name)
