@@ -8,7 +8,7 @@ import inspect
 import sys
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,8 @@ NEEDED = {"transformers": ["checkpoint"], "python": ["file", "class"], "bm25": [
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the command line says for every model of the run; None leaves the row's own value."""
+    """What the command line or a recipe says for every model of the run; None leaves the row's own
+    value. With `logprobs`, answers come with their tokens' log-probabilities."""
 
     seed: int = 0
     adapter: str | None = None
@@ -56,6 +57,7 @@ class Settings:
     batch_size: int = 1
     max_pixels: int | None = None
     max_new_tokens: int | None = None
+    logprobs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,10 @@ class ModelRow:
             return {"kind": self.kind}
         code = file_digest(Path(self.settings["file"]))
         return {"kind": self.kind, "class": self.settings["class"], "file_digest": code}
+
+    def adapted(self, adapter: str) -> "ModelRow":
+        """The same under an adapter, which shows in its name and its training."""
+        return replace(self, name=f"{self.name}+{Path(adapter).name}", trained="adapter")
 
 
 def load_rows(extra: Path | None = None) -> dict[str, ModelRow]:

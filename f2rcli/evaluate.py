@@ -132,8 +132,6 @@ def command(models: tuple[str, ...], tasks: tuple[str, ...], **options: Any) -> 
 
 def _rows(models: tuple[str, ...], options: dict[str, Any]) -> "list[ModelRow]":
     """The models' rows; one that gets --adapter says so in its name and its training."""
-    from dataclasses import replace
-
     from f2rcli.adapters.registry import find_row, load_rows
 
     known = load_rows(options["registry"])
@@ -142,11 +140,7 @@ def _rows(models: tuple[str, ...], options: dict[str, Any]) -> "list[ModelRow]":
         return rows
     if [row.kind for row in rows].count("transformers") != 1:
         raise click.UsageError("--adapter needs exactly one model that is a checkpoint")
-    name = Path(options["adapter"]).name
-    return [
-        replace(row, name=f"{row.name}+{name}", trained="adapter") if row.kind == "transformers" else row
-        for row in rows
-    ]
+    return [row.adapted(options["adapter"]) if row.kind == "transformers" else row for row in rows]
 
 
 def _default_tasks(options: dict[str, Any], reporter: "Reporter") -> list[str]:

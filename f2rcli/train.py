@@ -4,6 +4,18 @@ from pathlib import Path
 
 import click
 
+from f2rcli import EXIT_UNANSWERED
+
+CONFIG = click.option(
+    "--config", required=True, metavar="RECIPE", help="A recipe's name or file; see training/recipes."
+)
+DATA_ROOT = click.option(
+    "--data-root", type=click.Path(path_type=Path), help="Where data lies (or F2R_DATA)."
+)
+DEVICE = click.option(
+    "--device", type=click.Choice(["cpu", "cuda"]), help="Default: cuda if it is there."
+)
+
 
 @click.group("train")
 def group() -> None:
@@ -11,16 +23,14 @@ def group() -> None:
 
 
 @group.command("sft")
-@click.option(
-    "--config", required=True, metavar="RECIPE", help="A recipe's name or file; see training/recipes."
-)
+@CONFIG
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="The training's folder. Default: runs/sft/RECIPE.",
 )
-@click.option("--data-root", type=click.Path(path_type=Path), help="Where data lies (or F2R_DATA).")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Default: cuda if it is there.")
+@DATA_ROOT
+@DEVICE
 def sft(config: str, out: Path | None, data_root: Path | None, device: str | None) -> None:
     """Fine-tune a checkpoint on dialogues, queries and their gold answers.
 
@@ -39,6 +49,55 @@ def sft(config: str, out: Path | None, data_root: Path | None, device: str | Non
         checkpoint = train(recipe, place, data_root, device, reporter.note, progress)
     if checkpoint:  # None in all processes of a launch but the first
         click.echo(f"checkpoint: {checkpoint}")
+
+
+@group.command("curriculum")
+@CONFIG
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The curriculum's folder. Default: runs/curriculum/RECIPE.",
+)
+@DATA_ROOT
+@DEVICE
+@click.option(
+    "--predictions",
+    type=click.Path(path_type=Path),
+    help="Answers to the recipe's data with log-probabilities, instead of asking the model.",
+)
+def curriculum(
+    config: str,
+    out: Path | None,
+    data_root: Path | None,
+    device: str | None,
+    predictions: Path | None,
+) -> int:
+    """Order the samples of GRPO by their difficulty for the SFT model.
+
+    The model answers every request first, which the same command goes on with where it was
+    interrupted; what failed with an error is asked again.
+    """
+    from f2rcli.progress import Reporter
+    from f2rcli.training.curriculum.recipe import CurriculumRecipe
+    from f2rcli.training.recipe import load_recipe
+
+    recipe = load_recipe(config, CurriculumRecipe)
+    from f2rcli.results.render import console
+    from f2rcli.training.curriculum.making import make
+    from f2rcli.training.curriculum.table import print_curriculum
+
+    reporter = Reporter(quiet=False)
+    place = out or Path("runs/curriculum") / recipe.name
+    with reporter.run("answers") as progress:
+        made = make(recipe, place, data_root, device, predictions, reporter.note, progress)
+    if made.curriculum is None:
+        unit, why = next(iter(made.unanswered.items()))
+        line = f"{len(made.unanswered)} unanswered, such as {unit}: {why}; the same command asks again"
+        click.echo(f"f2r: {line}", err=True)
+        return EXIT_UNANSWERED
+    print_curriculum(made.curriculum, made.notes, console())
+    click.echo(f"curriculum: {made.file}")
+    return 0
 
 
 @group.command("rewards")

@@ -9,6 +9,7 @@ from typing import Any
 from f2rcli.results.runs import PREDICTIONS, SCORES, RunFolder
 from f2rcli.results.selection import Selection
 from f2rcli.results.writing import replacing, write_json
+from f2rcli.tasks.logprobs import with_logprobs
 from f2rcli.tasks.predictions import (
     Answer,
     Prediction,
@@ -70,7 +71,8 @@ def _scores(predictions: Iterable[Prediction]) -> dict[str, Any]:
 
 
 def _line(request: Request, slices: list[Slice], attempts: dict[str, Retrieval]) -> dict[str, Any]:
-    """One request's prediction line from the last attempt at it, or at each of its slices."""
+    """One request's prediction line from the last attempt at it, or at each of its slices (whose
+    tokens' log-probabilities then follow each other)."""
     tried = [attempts.get(part.request.id) for part in slices]
     failures = {
         attempt.failure.kind: attempt.failure.message for attempt in tried if attempt and attempt.failure
@@ -83,8 +85,9 @@ def _line(request: Request, slices: list[Slice], attempts: dict[str, Retrieval])
         values = [getattr(attempt, name) for attempt in tried if attempt]
         if values and None not in values:
             ours[name] = sum(values)
+    tokens = [token for attempt in tried if attempt for token in attempt.logprobs or ()]
     if len(slices) == 1:
-        return prediction_line(request, texts[0], ours)
+        return with_logprobs(prediction_line(request, texts[0], ours), tokens)
     total = len(request.dialogue.images)
     answers = [Answer(text, part.images, total) for text, part in zip(texts, slices, strict=True)]
-    return merged_line(request, answers, ours)
+    return with_logprobs(merged_line(request, answers, ours), tokens)

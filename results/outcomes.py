@@ -148,6 +148,24 @@ def side_of_file(path: Path) -> Side:
 
 
 def _sample(line: dict[str, Any], prediction: Prediction, shown: str) -> Sample:
+    dialogue, question, request = _keys(line, prediction)
+    return Sample(
+        dialogue,
+        question,
+        request,
+        prompt=short_digest([contents_of(line, "system"), user_content(line)]),
+        outcomes={protocol: Outcome.of(prediction, protocol) for protocol in PROTOCOLS},
+        shown=shown,
+    )
+
+
+def request_key(line: dict[str, Any], prediction: Prediction) -> str:
+    """What a request is known by in the prediction lines of any tool: dialogue, query and gold."""
+    return _keys(line, prediction)[-1]
+
+
+def _keys(line: dict[str, Any], prediction: Prediction) -> tuple[str, str, str]:
+    """Digests of a line's dialogue, question and request; see `Sample`."""
     text = user_content(line)
     content = tags.parse_content(text)
     ours = line.get("f2r")
@@ -155,14 +173,7 @@ def _sample(line: dict[str, Any], prediction: Prediction, shown: str) -> Sample:
     dialogue = short_digest([_turns(content) or flat(text), _picture_names(line)])
     question = short_digest([dialogue, flat(str(query or content.query or content.prompt.head))])
     gold = [sorted(prediction.gold.utterances), sorted(prediction.gold.images)]
-    return Sample(
-        dialogue,
-        question,
-        request=short_digest([question, gold]),
-        prompt=short_digest([contents_of(line, "system"), text]),
-        outcomes={protocol: Outcome.of(prediction, protocol) for protocol in PROTOCOLS},
-        shown=shown,
-    )
+    return dialogue, question, short_digest([question, gold])
 
 
 def _turns(content: tags.Content) -> list[list[Any]]:

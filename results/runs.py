@@ -14,6 +14,7 @@ import filelock
 
 from f2rcli.results.writing import write_json
 from f2rcli.tasks.errors import InputError
+from f2rcli.tasks.logprobs import are_logprobs
 from f2rcli.tasks.probes import NEEDS
 from f2rcli.tasks.scoring import PROTOCOLS
 from f2rcli.tasks.types import FAILURE_KINDS, Failure, Retrieval, digest
@@ -196,7 +197,10 @@ class Appender:
         self.file = file
 
     def append(self, attempt: Retrieval) -> None:
-        line = json.dumps({**asdict(attempt), "at": _now()}, ensure_ascii=False)
+        written = {**asdict(attempt), "at": _now()}
+        if attempt.logprobs is None:  # few runs ask for them
+            del written["logprobs"]
+        line = json.dumps(written, ensure_ascii=False)
         self.file.write(line.encode("utf-8", "backslashreplace") + b"\n")
         self.file.flush()
         os.fsync(self.file.fileno())
@@ -228,6 +232,8 @@ def flaw_of(attempt: Any, asked: Container[str]) -> str | None:
         json.dumps(attempt.details)
     except (TypeError, ValueError):
         return f"{name} whose details are not JSON"
+    if attempt.logprobs is not None and not are_logprobs(attempt.logprobs):
+        return f"{name} whose logprobs are not those of tokens"
     numbers = (attempt.prompt_tokens, attempt.output_tokens, attempt.seconds)
     if not all(number is None or isinstance(number, int | float) for number in numbers):
         return f"{name} whose counts are no numbers"

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,11 @@ from f2rcli.tasks.datasets import Task
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.formats import parse
 from f2rcli.tasks.jsonstream import read_values
+from f2rcli.tasks.logprobs import read_logprobs, with_logprobs
 from f2rcli.tasks.predictions import Answer, Prediction, parse_prediction
 from f2rcli.tasks.slicing import merged_line
 from f2rcli.tasks.tags import escape
-from f2rcli.tasks.types import Dialogue, Request, Utterance
+from f2rcli.tasks.types import Dialogue, Request, TokenLogprob, Utterance
 
 _SLICE_ID = re.compile(r"(.*)_split_([0-9]{1,9})", re.DOTALL)
 
@@ -36,7 +37,7 @@ def merge_predictions(slices: Path, original: Task) -> Iterator[dict[str, Any]]:
             prediction, parsed = parse_prediction(entry.value, ""), parse(entry.value)
             if parsed.problems:
                 raise InputError(parsed.problems[0])
-            merger.add(parsed.requests[0], prediction)
+            merger.add(parsed.requests[0], prediction, read_logprobs(entry.value))
         except InputError as error:
             raise error.at(entry.where) from None
     for request in original.requests():
@@ -56,6 +57,7 @@ class _Part:
     number: int | None
     dialogue: Dialogue
     prediction: Prediction
+    tokens: Sequence[TokenLogprob] = ()
     used: bool = False
 
     def is_of(self, whole: Dialogue) -> bool:
@@ -84,11 +86,11 @@ class SliceMerger:
     def __init__(self) -> None:
         self.parts: dict[tuple[str, str], list[_Part]] = defaultdict(list)
 
-    def add(self, request: Request, prediction: Prediction) -> None:
-        """One slice's prediction (or a whole short dialogue's)."""
+    def add(self, request: Request, prediction: Prediction, tokens: Sequence[TokenLogprob] = ()) -> None:
+        """One slice's prediction (or a whole short dialogue's), with its log-probabilities if it has."""
         name = _SLICE_ID.fullmatch(request.dialogue.id)
         dialogue_id, number = (name[1], int(name[2])) if name else (request.dialogue.id, None)
-        part = _Part(number, request.dialogue, prediction)
+        part = _Part(number, request.dialogue, prediction, tokens)
         self.parts[dialogue_id, flat(request.query.text)].append(part)
 
     def merge(self, original: Request) -> dict[str, Any]:
@@ -113,7 +115,8 @@ class SliceMerger:
             Answer(part.prediction.response, _outside(part.dialogue, whole), total) for part in found
         ]
         kinds = {kind: "in a slice" for part in found for kind in part.prediction.failures}
-        return merged_line(original, answers, {"failures": kinds})
+        line = merged_line(original, answers, {"failures": kinds})
+        return with_logprobs(line, (token for part in found for token in part.tokens))
 
     def unused(self) -> list[str]:
         """Dialogue ids of the predictions that belong to no original."""

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 FAILURE_KINDS = ("error", "refused", "truncated", "malformed")
 FailureKind = Literal["error", "refused", "truncated", "malformed"]
@@ -171,13 +171,21 @@ class Failure:
     message: str = ""
 
 
+class TokenLogprob(TypedDict):
+    """A token that was generated, and the natural logarithm of its probability."""
+
+    token: str
+    logprob: float
+
+
 @dataclass(frozen=True, slots=True)
 class Retrieval:
     """What a retriever gave for one request: the answer's text, or a failure.
 
     Raises nothing and parses nothing: whether `text` is well formed is for the protocols to say.
     Token counts are of the request as the model saw it (pictures included); `seconds` is wall time,
-    shared evenly over a batch.
+    shared evenly over a batch. `logprobs`, where they were asked for, are those of every token that was
+    generated, the end token included, in the model's own distribution (docs/curriculum.md).
     """
 
     request: str
@@ -187,6 +195,7 @@ class Retrieval:
     output_tokens: int | None = None
     seconds: float | None = None
     details: dict[str, Any] = field(default_factory=dict)
+    logprobs: list[TokenLogprob] | None = None
 
     @property
     def failed(self) -> bool:

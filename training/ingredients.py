@@ -13,8 +13,8 @@ from f2rcli.adapters.checkpoints import find_checkpoint, provenance
 from f2rcli.adapters.registry import find_row, load_rows
 from f2rcli.results.provenance import software
 from f2rcli.results.selection import Selection
-from f2rcli.tasks.datasets import load_task
 from f2rcli.tasks.errors import InputError
+from f2rcli.training.given import check_trained, training_task
 from f2rcli.training.recipe import Validation
 
 Note = Callable[[str], None]
@@ -40,6 +40,8 @@ class Base:
                 fix="`f2r models` lists them; hf:PATH is any",
             )
         name = row.settings["checkpoint"]
+        for part in (name, *([adapter] if adapter else [])):
+            check_trained(part)
         over = find_checkpoint(adapter, needed="adapter_config.json") if adapter else None
         return cls(name, find_checkpoint(name), over)
 
@@ -65,11 +67,7 @@ class Ingredients:
         """Raises InputError for what is not there or is only for testing."""
         found = []
         for spec, limit in ((data, None), (validation.data, validation.requests)):
-            task = load_task(spec, data_root)
-            if task.test_only:
-                raise InputError(
-                    f"{task.name} is for testing only", fix="take training or validation data"
-                )
+            task = training_task(spec, data_root)
             found.append(Selection.of(task, limit, seed).with_images())
         return cls(Base.find(base, adapter), *found)
 

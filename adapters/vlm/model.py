@@ -1,23 +1,23 @@
 """One retriever for every open VLM that transformers loads."""
 
-import copy
+import math
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 import torch
-from transformers import GenerationConfig
 
 from f2rcli.adapters.checkpoints import find_checkpoint, provenance
 from f2rcli.adapters.registry import Settings
 from f2rcli.adapters.retriever import Retriever
 from f2rcli.adapters.vlm.audit import InputAudit
+from f2rcli.adapters.vlm.decoding import greedy, logprobs_of, shown
 from f2rcli.adapters.vlm.inputs import InputBuilder, ModelInput
 from f2rcli.adapters.vlm.loading import Loaded, choose_device, load
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.slicing import MAX_TURNS
 from f2rcli.tasks.tags import render_answer
-from f2rcli.tasks.types import Failure, Request, Retrieval
+from f2rcli.tasks.types import Failure, Request, Retrieval, TokenLogprob
 
 MAX_PIXELS = 602_112  # the release's limit: 768 visual tokens of 28 × 28 pixels
 SPARE_TOKENS = 64  # beyond the longest possible answer, for a model that adds a few words
@@ -39,6 +39,7 @@ class VLM(Retriever):
         batch_size: int = 1,
         max_new_tokens: int | None = None,
         sources: dict[str, Any] | None = None,
+        logprobs: bool = False,
     ) -> None:
         self.model, self.base = loaded.model, loaded.base
         self.tokenizer = loaded.processor.tokenizer
@@ -49,7 +50,8 @@ class VLM(Retriever):
         self.batch_size = batch_size
         self.max_new_tokens = max_new_tokens
         self.checkpoint_generation = loaded.generation
-        self.generation = _greedy(loaded.generation, self.tokenizer)
+        self.logprobs = logprobs
+        self.generation = greedy(loaded.generation, self.tokenizer, logprobs)
         self.base.generation_config = self.generation  # generate() falls back on the model's own
         self.sources = sources or {}
 
@@ -70,7 +72,13 @@ class VLM(Retriever):
         if adapter:
             sources["adapter"] = {"name": name, **provenance(adapter)}
         limit = settings.max_new_tokens or row.get("max_new_tokens")
-        return cls(loaded, batch_size=settings.batch_size, max_new_tokens=limit, sources=sources)
+        return cls(
+            loaded,
+            batch_size=settings.batch_size,
+            max_new_tokens=limit,
+            sources=sources,
+            logprobs=settings.logprobs,
+        )
 
     def identity(self) -> dict[str, Any]:
         return {
@@ -79,8 +87,8 @@ class VLM(Retriever):
             "image_size": dict(self.processor.image_processor.size),
             "image_processor": type(self.processor.image_processor).__name__,
             "decoding": {
-                "checkpoint": _shown(self.checkpoint_generation),
-                "applied": _shown(self.generation),
+                "checkpoint": shown(self.checkpoint_generation),
+                "applied": shown(self.generation),
                 "max_new_tokens": self.max_new_tokens or f"longest answer + {SPARE_TOKENS}",
             },
         }
@@ -151,15 +159,23 @@ class VLM(Retriever):
                 generation_config=self.generation,
                 max_new_tokens=max(caps),
             )
-        answers = output[:, length:].tolist()
+        answers = (output.sequences if self.logprobs else output)[:, length:]
+        logprobs = logprobs_of(answers, output.logits) if self.logprobs else [None] * len(batch)
         seconds = (time.perf_counter() - started) / len(batch)
         faults = self.audit.result()
         return [
-            self._retrieval(*parts, seconds) for parts in zip(batch, answers, caps, faults, strict=True)
+            self._retrieval(*parts, seconds)
+            for parts in zip(batch, answers.tolist(), logprobs, caps, faults, strict=True)
         ]
 
     def _retrieval(
-        self, one: ModelInput, tokens: list[int], cap: int, fault: str | None, seconds: float
+        self,
+        one: ModelInput,
+        tokens: list[int],
+        logprobs: list[float] | None,
+        cap: int,
+        fault: str | None,
+        seconds: float,
     ) -> Retrieval:
         if fault:
             return _failed(one.request, fault)
@@ -171,6 +187,10 @@ class VLM(Retriever):
         text = self.tokenizer.decode(
             tokens[:end], skip_special_tokens=False, clean_up_tokenization_spaces=False
         )
+        generated = tokens if end is None else tokens[: end + 1]
+        named = None if logprobs is None else self._named(generated, logprobs)
+        if named and not all(math.isfinite(token["logprob"]) for token in named):
+            return _failed(one.request, "the model's distribution over tokens is not one of numbers")
         return Retrieval(
             one.request.id,
             text=text,
@@ -183,7 +203,13 @@ class VLM(Retriever):
                 "visual_tokens": sum(one.visual_tokens),
                 **({"escaped_control_tokens": one.escaped} if one.escaped else {}),
             },
+            logprobs=named,
         )
+
+    def _named(self, tokens: list[int], logprobs: list[float]) -> list[TokenLogprob]:
+        """An answer's tokens with their log-probabilities, without those of the padding after it."""
+        pairs = zip(tokens, logprobs, strict=False)
+        return [{"token": self.tokenizer.decode([token]), "logprob": value} for token, value in pairs]
 
     def _token_cap(self, request: Request) -> int:
         """Enough for every id of the dialogue in the official form, and a few words more.
@@ -196,31 +222,6 @@ class VLM(Retriever):
         return len(self.tokenizer(longest)["input_ids"]) + SPARE_TOKENS
 
 
-def _shown(config: GenerationConfig) -> dict[str, Any]:
-    """What differs from transformers' defaults; its own version is recorded elsewhere."""
-    return {k: v for k, v in config.to_diff_dict().items() if k != "transformers_version"}
-
-
 def _failed(request: Request, message: str) -> Retrieval:
     line = " ".join(message.split())
     return Retrieval(request.id, failure=Failure("error", line[:500]))
-
-
-def _greedy(checkpoint: GenerationConfig, tokenizer: Any) -> GenerationConfig:
-    """The checkpoint's generation config without its sampling: penalties and end tokens stay.
-
-    Qwen2-VL's, for one, says do_sample with top_k 1; Qwen2.5-VL's has a repetition penalty of 1.05.
-    Which is kept shows in run.json.
-    """
-    applied = copy.deepcopy(checkpoint)
-    applied.do_sample = False
-    applied.num_beams = applied.num_return_sequences = 1
-    applied.return_dict_in_generate = False
-    applied.stop_strings = None
-    applied.temperature = applied.top_p = applied.top_k = None
-    if applied.eos_token_id is None:
-        applied.eos_token_id = tokenizer.eos_token_id
-    if applied.pad_token_id is None:
-        pad, end = tokenizer.pad_token_id, applied.eos_token_id
-        applied.pad_token_id = pad if pad is not None else end[0] if isinstance(end, list) else end
-    return applied

@@ -40,7 +40,7 @@ def bars(title: str, groups: Groups, largest: float) -> Markup:
     def draw(svg: ElementTree.Element, mark: Mark, y: float) -> None:
         width = (RIGHT - LEFT) * mark.value / largest if largest else 0.0
         name = "bar muted" if mark.muted else "bar"
-        _add(svg, "rect", x=LEFT, y=y - 6, width=max(width, 1), height=12, **{"class": name})
+        add(svg, "rect", x=LEFT, y=y - 6, width=max(width, 1), height=12, **{"class": name})
 
     return _markup(_frame(title, groups, draw, LEFT))
 
@@ -55,10 +55,10 @@ def intervals(title: str, groups: Groups) -> Markup:
     def draw(svg: ElementTree.Element, mark: Mark, y: float) -> None:
         if mark.low is not None and mark.high is not None:
             low, high = middle + scale * mark.low, middle + scale * mark.high
-            _add(svg, "line", x1=low, x2=high, y1=y, y2=y, **{"class": "interval"})
+            add(svg, "line", x1=low, x2=high, y1=y, y2=y, **{"class": "interval"})
             for end in (low, high):
-                _add(svg, "line", x1=end, x2=end, y1=y - 4, y2=y + 4, **{"class": "interval"})
-        _add(svg, "circle", cx=middle + scale * mark.value, cy=y, r=4, **{"class": "bar"})
+                add(svg, "line", x1=end, x2=end, y1=y - 4, y2=y + 4, **{"class": "interval"})
+        add(svg, "circle", cx=middle + scale * mark.value, cy=y, r=4, **{"class": "bar"})
 
     return _markup(_frame(title, groups, draw, middle))
 
@@ -68,13 +68,13 @@ def _frame(title: str, groups: Groups, draw: Draw, zero: float) -> ElementTree.E
     height = sum(HEAD + ROW * len(group) for _, group in groups) + 4
     shape = {"viewBox": f"0 0 {WIDTH} {height}", "class": "plot", "role": "img", "aria-label": title}
     svg = ElementTree.Element("svg", shape)
-    _add(svg, "title").text = title
+    add(svg, "title").text = title
     y = 0.0
     for name, group in groups:
         _text(svg, 0, y + HEAD - 8, name, "group")
         y += HEAD
         bottom = y + ROW * len(group)
-        _add(svg, "line", x1=zero, x2=zero, y1=y, y2=bottom, stroke="currentColor", **{"class": "axis"})
+        add(svg, "line", x1=zero, x2=zero, y1=y, y2=bottom, stroke="currentColor", **{"class": "axis"})
         for mark in group:
             _text(svg, LEFT - 6, y + ROW / 2 + 4, _short(mark.label), "label", "end")
             draw(svg, mark, y + ROW / 2)
@@ -83,7 +83,7 @@ def _frame(title: str, groups: Groups, draw: Draw, zero: float) -> ElementTree.E
     return svg
 
 
-def _add(parent: ElementTree.Element, tag: str, **attributes: object) -> ElementTree.Element:
+def add(parent: ElementTree.Element, tag: str, **attributes: object) -> ElementTree.Element:
     shown = {k: f"{v:.1f}" if isinstance(v, float) else str(v) for k, v in attributes.items()}
     return ElementTree.SubElement(parent, tag, shown)
 
@@ -91,7 +91,7 @@ def _add(parent: ElementTree.Element, tag: str, **attributes: object) -> Element
 def _text(
     svg: ElementTree.Element, x: float, y: float, text: str, name: str, anchor: str = "start"
 ) -> None:
-    made = _add(svg, "text", x=x, y=y, fill="currentColor", **{"class": name, "text-anchor": anchor})
+    made = add(svg, "text", x=x, y=y, fill="currentColor", **{"class": name, "text-anchor": anchor})
     made.text = text
 
 

@@ -14,6 +14,8 @@ import pytest
 from handmade import lines
 from recipes import write_recipe
 
+from f2rcli.training.recipe import shipped
+
 Run = Callable[..., Any]
 SMALL = {"loop.steps": 2, "loop.batch_size": 1, "validation.requests": 1}
 
@@ -67,7 +69,7 @@ def test_what_cannot_be_trained_is_one_line(
 
 def test_a_recipe_that_is_not_there_lists_those_that_are(f2r: Run) -> None:
     said = f2r("train", "sft", "--config", "nonesuch").complaint()
-    assert said == "nonesuch: no such recipe; f2rvlm-7b-sft, nano-sft; or a file"
+    assert said == f"nonesuch: no such recipe; {', '.join(shipped())}; or a file"
 
 
 def test_help_and_a_bad_recipe_do_not_wait_for_torch(tmp_path: Path) -> None:

@@ -7,12 +7,15 @@ import pytest
 from recipes import LORA, write_recipe
 
 from f2rcli.tasks.errors import InputError
+from f2rcli.training.curriculum.recipe import CurriculumRecipe
 from f2rcli.training.recipe import SftRecipe, load_recipe, shipped
 
 
 def test_the_shipped_recipes_can_be_read() -> None:
-    assert shipped() == ["f2rvlm-7b-sft", "nano-sft"]
-    assert [load_recipe(name, SftRecipe).name for name in shipped()] == shipped()
+    kinds: dict[str, Any] = {"curriculum": CurriculumRecipe, "sft": SftRecipe}
+    assert {name.rpartition("-")[2] for name in shipped()} == set(kinds)
+    for name in shipped():
+        assert load_recipe(name, kinds[name.rpartition("-")[2]]).name == name
 
 
 def test_the_7b_recipe_is_the_published_one() -> None:
