@@ -1,20 +1,12 @@
 """f2r train"""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from f2rcli import EXIT_UNANSWERED
-
-CONFIG = click.option(
-    "--config", required=True, metavar="RECIPE", help="A recipe's name or file; see training/recipes."
-)
-DATA_ROOT = click.option(
-    "--data-root", type=click.Path(path_type=Path), help="Where data lies (or F2R_DATA)."
-)
-DEVICE = click.option(
-    "--device", type=click.Choice(["cpu", "cuda"]), help="Default: cuda if it is there."
-)
 
 
 @click.group("train")
@@ -22,44 +14,78 @@ def group() -> None:
     """Train checkpoints by recipes."""
 
 
+def options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What every stage takes."""
+    for option in (
+        click.option(
+            "--device", type=click.Choice(["cpu", "cuda"]), help="Default: cuda if it is there."
+        ),
+        click.option(
+            "--data-root", type=click.Path(path_type=Path), help="Where data lies (or F2R_DATA)."
+        ),
+        click.option(
+            "--out",
+            type=click.Path(path_type=Path),
+            help="The folder of what comes of it. Default: runs/STAGE/RECIPE.",
+        ),
+        click.option(
+            "--config",
+            required=True,
+            metavar="RECIPE",
+            help="A recipe's name or file; see training/recipes.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 @group.command("sft")
-@CONFIG
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="The training's folder. Default: runs/sft/RECIPE.",
-)
-@DATA_ROOT
-@DEVICE
+@options
 def sft(config: str, out: Path | None, data_root: Path | None, device: str | None) -> None:
     """Fine-tune a checkpoint on dialogues, queries and their gold answers.
 
     The same command goes on from the last complete state of an interrupted training. Several
     processes: `accelerate launch -m f2rcli train sft --config RECIPE`.
     """
-    from f2rcli.progress import Reporter
     from f2rcli.training.recipe import SftRecipe, load_recipe
 
     recipe = load_recipe(config, SftRecipe)  # before torch is imported: a typing error costs no seconds
     from f2rcli.training.sft import train
 
+    _run(train, recipe, out or Path("runs/sft") / recipe.name, data_root, device)
+
+
+@group.command("grpo")
+@options
+def grpo(config: str, out: Path | None, data_root: Path | None, device: str | None) -> None:
+    """Train an SFT model on by the rewards of its own answers, in the order of a curriculum.
+
+    The same command goes on from the last complete state of an interrupted training. Several
+    processes: `accelerate launch -m f2rcli train grpo --config RECIPE`.
+    """
+    from f2rcli.training.grpo.recipe import GrpoRecipe
+    from f2rcli.training.recipe import load_recipe
+
+    recipe = load_recipe(config, GrpoRecipe)
+    from f2rcli.training.grpo.training import train
+
+    _run(train, recipe, out or Path("runs/grpo") / recipe.name, data_root, device)
+
+
+def _run(
+    train: Callable[..., Path | None], recipe: Any, out: Path, data_root: Path | None, device: str | None
+) -> None:
+    from f2rcli.progress import Reporter
+
     reporter = Reporter(quiet=False)
-    place = out or Path("runs/sft") / recipe.name
     with reporter.run("steps") as progress:
-        checkpoint = train(recipe, place, data_root, device, reporter.note, progress)
+        checkpoint = train(recipe, out, data_root, device, reporter.note, progress)
     if checkpoint:  # None in all processes of a launch but the first
         click.echo(f"checkpoint: {checkpoint}")
 
 
 @group.command("curriculum")
-@CONFIG
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="The curriculum's folder. Default: runs/curriculum/RECIPE.",
-)
-@DATA_ROOT
-@DEVICE
+@options
 @click.option(
     "--predictions",
     type=click.Path(path_type=Path),

@@ -19,9 +19,11 @@ def write_checkpoint(loaded: Loaded, base: Path, save_as: str, folder: Path) -> 
     Converts the model itself: nothing can be trained after it.
     """
     loaded.model.to(DTYPES[save_as])
-    loaded.model.save_pretrained(folder)
     if loaded.model is loaded.base:
+        loaded.model.save_pretrained(folder)
         complete(folder, base, loaded, save_as)
+    else:  # no embeddings: PEFT would look on the hub whether the base has others
+        loaded.model.save_pretrained(folder, save_embedding_layers=False)
 
 
 def complete(folder: Path, base: Path, loaded: Loaded, dtype: str) -> None:

@@ -50,7 +50,10 @@ def test_a_seed_makes_siblings_that_are_sound(f2r: Run, small_mini: Path) -> Non
             ["mini-wechat", "wechat"],
             "no mini set 'wechat'; there are mini-mldr, mini-wechat, mini-mldr-train, mini-mldr-grpo",
         ),
-        (["mini"], "no mini set 'mini'; there are mini-mldr, mini-wechat, mini-mldr-train, mini-mldr-grpo"),
+        (
+            ["mini"],
+            "no mini set 'mini'; there are mini-mldr, mini-wechat, mini-mldr-train, mini-mldr-grpo",
+        ),
         (["--seed", "7"], "--seed and --out belong together"),
         (["-o", "新"], "--seed and --out belong together"),
         (["--seed", "七", "-o", "新"], "Invalid value for '--seed': '七' is not a valid integer."),

@@ -8,11 +8,12 @@ from recipes import LORA, write_recipe
 
 from f2rcli.tasks.errors import InputError
 from f2rcli.training.curriculum.recipe import CurriculumRecipe
+from f2rcli.training.grpo.recipe import GrpoRecipe
 from f2rcli.training.recipe import SftRecipe, load_recipe, shipped
 
 
 def test_the_shipped_recipes_can_be_read() -> None:
-    kinds: dict[str, Any] = {"curriculum": CurriculumRecipe, "sft": SftRecipe}
+    kinds: dict[str, Any] = {"curriculum": CurriculumRecipe, "grpo": GrpoRecipe, "sft": SftRecipe}
     assert {name.rpartition("-")[2] for name in shipped()} == set(kinds)
     for name in shipped():
         assert load_recipe(name, kinds[name.rpartition("-")[2]]).name == name

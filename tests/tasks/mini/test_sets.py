@@ -49,7 +49,8 @@ def spoken_of(chat: Chat) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("name", "requests"), [("mini-mldr", 300), ("mini-wechat", 200), ("mini-mldr-train", 21_000), ("mini-mldr-grpo", 2_000)]
+    ("name", "requests"),
+    [("mini-mldr", 300), ("mini-wechat", 200), ("mini-mldr-train", 21_000), ("mini-mldr-grpo", 2_000)],
 )
 def test_sizes(name: str, requests: int) -> None:
     assert SETS[name].requests == requests
@@ -232,7 +233,9 @@ def test_records_are_plain_lines_of_readable_text(sibling: Path) -> None:
     ] * 300
 
 
-@pytest.mark.parametrize("name", [*TESTED, "mini-mldr-grpo", pytest.param("mini-mldr-train", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", [*TESTED, "mini-mldr-grpo", pytest.param("mini-mldr-train", marks=pytest.mark.slow)]
+)
 def test_what_is_made_is_what_the_package_expects(name: str, tmp_path: Path) -> None:
     """A change of the world changes tasks/mini/digests.toml, and every score on the mini sets."""
     assert write(SETS[name], SEED, tmp_path) == expected_digest(name)

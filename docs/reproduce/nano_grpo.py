@@ -1,0 +1,115 @@
+"""What each step of training is worth at nano scale: `python nano_grpo.py FOLDER [--jobs N]`.
+
+From f2rvlm-nano-sft: as much compute of more SFT and GRPO, three seeds each, and GRPO without one of its
+parts. All of them answer both mini sets. Whatever is done in FOLDER is not done again, and what was
+interrupted goes on: the commands are those of `f2r`, which the output names.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+SEEDS = (0, 1, 2)
+MORE_STEPS = 220  # of SFT: the compute of GRPO's one epoch, counted in docs/nano.md
+START = "f2rvlm-nano-sft"
+
+
+def variants() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Name, recipe that it begins with, and changes by dotted keys (None leaves a key out)."""
+    for seed in SEEDS:
+        yield f"grpo-{seed}", "nano-grpo", {"seed": seed}
+        more = {
+            "base": START,
+            "seed": seed + 1,
+            "loop.steps": MORE_STEPS,
+            "validation.every": MORE_STEPS,
+        }
+        yield f"more-sft-{seed}", "nano-sft", more
+    yield "grpo-without-f1", "nano-grpo", {"rewards.f1": None}
+    yield "grpo-without-order", "nano-grpo", {"rewards.order_similarity": None}
+    yield "grpo-without-curriculum", "nano-grpo", {"curriculum": None, "loop.epochs": None}
+
+
+def recipe(folder: Path, name: str, shipped: str, changes: dict[str, Any]) -> Path:
+    """A recipe file with the changes."""
+    text = resources.files("f2rcli.training").joinpath(f"recipes/{shipped}.toml").read_text("utf-8")
+    table = tomllib.loads(text)
+    if shipped == "nano-grpo":
+        curriculum = folder / "curriculum" / "curriculum.jsonl"
+        changes = {"curriculum": str(curriculum), **changes}
+        if changes["curriculum"] is None:  # as many steps as the others
+            samples = sum(1 for _ in curriculum.open(encoding="utf-8")) - 1
+            changes["loop.steps"] = -(-samples // table["loop"]["prompts"])
+    for key, value in changes.items():
+        *above, last = key.split(".")
+        place = table
+        for part in above:
+            place = place[part]
+        place[last] = value
+        if value is None:
+            del place[last]
+    file = folder / "recipes" / f"{name}.toml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lines = [f"{key} = {written(value)}" for key, value in table.items() if not isinstance(value, dict)]
+    for part, values in table.items():
+        if isinstance(values, dict):
+            lines += [f"[{part}]", *(f"{key} = {written(value)}" for key, value in values.items())]
+    file.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    return file
+
+
+def written(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def f2r(*words: object) -> None:
+    command = [sys.executable, "-m", "f2rcli", *map(str, words)]
+    print("f2r", *words[:], flush=True)
+    if code := subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode:
+        sys.exit(code)
+
+
+def train(folder: Path, name: str, shipped: str, changes: dict[str, Any]) -> None:
+    file = recipe(folder, name, shipped, changes)
+    stage = shipped.removeprefix("nano-")
+    f2r("train", stage, "--config", file, "--out", folder / "trained" / name, "--device", "cpu")
+    checkpoint = folder / "trained" / name / "checkpoint"
+    own = {"checkpoint": "package:" + START, "adapter": str(checkpoint)}
+    settings = own if stage == "grpo" else {"checkpoint": str(checkpoint)}
+    row = {"kind": "transformers", "trained": stage.upper(), "about": name, **settings}
+    registry = folder / "recipes" / f"{name}-row.toml"
+    registry.write_text("\n".join([f"[{name}]", *(f"{k} = {v!r}" for k, v in row.items()), ""]), "utf-8")
+    asked = ("--model", name, "--registry", registry, "--task", "mini", "--batch-size", 8)
+    f2r("eval", *asked, "--device", "cpu", "--out", folder / "runs", "--quiet")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure what each step of training is worth.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time, of one thread each")
+    options = parser.parse_args()
+    folder: Path = options.folder
+    os.environ["OMP_NUM_THREADS"] = "1"  # the same sums whatever runs beside it
+    f2r("train", "curriculum", "--config", "nano-curriculum", "--out", folder / "curriculum")
+    asked = ("--model", "f2rvlm-nano-base", START, "--task", "mini", "--batch-size", 8)
+    f2r("eval", *asked, "--device", "cpu", "--out", folder / "runs", "--quiet")
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for done in [pool.submit(train, folder, *variant) for variant in variants()]:
+            done.result()
+    folds = ("--fold", "grpo=grpo-[0-9]", "--fold", "more-sft=more-sft-[0-9]")
+    f2r("table", folder / "runs", *folds, "--against", START, "--format", "markdown")
+    for task in ("mini-mldr", "mini-wechat"):
+        for base in (START, "more-sft-0"):
+            news = [next((folder / "runs" / task).glob(f"grpo-{seed}-*")) for seed in SEEDS]
+            f2r("compare", next((folder / "runs" / task).glob(f"{base}-*")), *news)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""`f2r train grpo`, top to bottom: a recipe, a folder, and every step from the one to the other."""
+
+import contextlib
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator, PartialState
+from transformers import set_seed
+
+from f2rcli.adapters.vlm import VLM
+from f2rcli.adapters.vlm.loading import Loaded, choose_device, load
+from f2rcli.results.selection import Selection
+from f2rcli.tasks.datasets import file_digest
+from f2rcli.tasks.slicing import MAX_TURNS, slice_request
+from f2rcli.training.checkpoint import write_checkpoint
+from f2rcli.training.curriculum.file import ordered_requests
+from f2rcli.training.failures import out_of_memory_explained
+from f2rcli.training.folder import TrainingFolder, publish
+from f2rcli.training.grpo.groups import Groups
+from f2rcli.training.grpo.log import Log
+from f2rcli.training.grpo.order import Order
+from f2rcli.training.grpo.recipe import GrpoRecipe
+from f2rcli.training.grpo.steps import Steps
+from f2rcli.training.ingredients import (
+    Base,
+    Ingredients,
+    Note,
+    Progress,
+    check_trackers,
+    environment,
+)
+from f2rcli.training.rewards import Rewards, vectors_for
+from f2rcli.training.tuning import check_peft, prepare
+from f2rcli.training.validation import Validator
+
+SMALLER = (
+    "lower sampling.max_tokens, prompts.max_pixels or max_tokens, or set gradient_checkpointing = true"
+)
+
+
+def train(
+    recipe: GrpoRecipe,
+    out: Path,
+    data_root: Path | None = None,
+    device: str | None = None,
+    note: Note = lambda line: None,
+    on_progress: Progress = lambda done, total: None,
+) -> Path | None:
+    """Train (or go on training); the folder of the final checkpoint, or None where another writes.
+
+    Raises InputError for whatever the recipe names and is not there or does not fit, for a folder of
+    another training, for a loss that is not finite, and where memory runs out. Several processes
+    (`accelerate launch`) each call this; the first of them writes. The result is the same on any number
+    of processes, up to the order in which gradients are added.
+    """
+    folder = TrainingFolder(out)
+    as_read = json.loads(json.dumps(asdict(recipe)))
+    if folder.finished(as_read):
+        note(f"{out}: finished already")
+        return folder.checkpoint
+    check_peft()
+    check_trackers(recipe.report, out)
+    accelerator = Accelerator(
+        cpu=choose_device(device) == "cpu", log_with=list(recipe.report) or None, project_dir=str(out)
+    )
+    processes, writes = PartialState(), accelerator.is_main_process
+    if not writes:
+        note, on_progress = (lambda line: None), (lambda done, total: None)
+    parts = Ingredients.find(
+        recipe.base, recipe.data, recipe.validation, recipe.seed, data_root, recipe.adapter
+    )
+    chosen = _chosen(recipe, parts)
+    requests = [part.request for one in chosen.requests for part in slice_request(one, MAX_TURNS)]
+    order = Order(len(requests), recipe.loop.prompts, recipe.seed, shuffled=not recipe.curriculum)
+    total = recipe.loop.steps or order.steps(recipe.loop.epochs or 1)
+
+    with folder.locked() if writes else contextlib.nullcontext():
+        if writes:
+            identity, described = parts.described()
+            identity |= {"recipe": as_read, **_curriculum(recipe)}
+            folder.begin(identity, described, environment(accelerator.device))
+            folder.note(samples={"prompts": len(requests), "steps": total})
+        processes.wait_for_everyone()
+        begun, state = folder.latest_state()
+
+        loaded = _load(recipe, parts.base, str(accelerator.device))
+        vlm = VLM(loaded, batch_size=recipe.loop.prompts)
+        weights = asdict(recipe.rewards)
+        vectors = vectors_for(weights, chosen, recipe.encoder, str(accelerator.device))
+        ends = vlm.generation.eos_token_id
+        ends = set(ends if isinstance(ends, list) else [ends])
+        rewards = Rewards(weights, vectors)
+        groups = Groups(loaded, vlm.inputs, requests, order, rewards, recipe, ends)
+        steps = Steps(loaded, groups, recipe, total, processes)
+        validator = Validator(vlm, parts.validation, folder, processes)
+        log = Log(folder, recipe.loop.log_every, note, accelerator, begun, as_read)
+        if state:
+            steps.restore(state)
+            note(f"going on from step {begun}")
+        on_progress(begun, total)
+        number = begun
+        with out_of_memory_explained(lambda: number + 1, SMALLER):
+            for number in range(begun, total):
+                figures, samples = steps.take(number)
+                log.step(number + 1, figures, samples, last=number + 1 == total)
+                if (number + 1) % recipe.validation.every == 0 or number + 1 == total:
+                    log.validation(number + 1, validator.scores(number + 1))
+                if (number + 1) % recipe.loop.save_every == 0 and number + 1 < total:
+                    processes.wait_for_everyone()
+                    if writes:
+                        folder.keep(steps.save(folder.unfinished), number + 1)
+                    processes.wait_for_everyone()
+                on_progress(number + 1, total)
+        log.end()
+        if writes:
+            final = folder.unfinished / "checkpoint"
+            _write(loaded, parts.base, recipe, final)
+            publish(final, folder.checkpoint)
+            folder.finish()
+        processes.wait_for_everyone()
+    return folder.checkpoint if writes else None
+
+
+def _chosen(recipe: GrpoRecipe, parts: Ingredients) -> Selection:
+    """The requests of the curriculum, in its order, or all."""
+    if recipe.curriculum is None:
+        return parts.data
+    return replace(parts.data, requests=ordered_requests(Path(recipe.curriculum), parts.data))
+
+
+def _curriculum(recipe: GrpoRecipe) -> dict[str, Any]:
+    return {"curriculum": file_digest(Path(recipe.curriculum))} if recipe.curriculum else {}
+
+
+def _load(recipe: GrpoRecipe, base: Base, device: str) -> Loaded:
+    """The SFT model under a new adapter; without it, it is the reference.
+
+    Where the SFT model is an adapter itself, that is merged into its base first.
+    """
+    loaded = load(base.folder, base.adapter, recipe.precision, device, recipe.prompts.max_pixels)
+    if base.adapter:
+        merged = loaded.model.merge_and_unload()
+        loaded = replace(loaded, model=merged, base=merged)
+    set_seed(recipe.seed)  # an adapter begins with random numbers
+    prepared = prepare(loaded, recipe.lora, base.name, freeze_vision=True)
+    if recipe.loop.gradient_checkpointing:
+        turn_on: Any = prepared.base.gradient_checkpointing_enable
+        turn_on({"use_reentrant": False})
+    return prepared
+
+
+def _write(loaded: Loaded, base: Base, recipe: GrpoRecipe, folder: Path) -> None:
+    """An adapter over the base, or over an adapter that was merged into it the whole model."""
+    if base.adapter:
+        merged = loaded.model.merge_and_unload()
+        loaded = replace(loaded, model=merged, base=merged)
+    write_checkpoint(loaded, base.folder, recipe.save_as, folder)
