@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SLOW := $(VENV)/.ready-slow
 OUT ?= runs
 
-.PHONY: eval test test-all check lint types bench wheel clean
+.PHONY: eval test test-all check lint types bench reproduce-nano wheel clean
 
 eval: $(READY)  ## the main job: the small models and the reference rows on both mini sets
 	$(BIN)/f2r eval --model f2rvlm-nano-base f2rvlm-nano bm25 random everything oracle \
@@ -19,7 +20,7 @@ eval: $(READY)  ## the main job: the small models and the reference rows on both
 test: $(READY)  ## the fast tier
 	$(BIN)/pytest -q
 
-test-all: $(READY)  ## with the slow tier
+test-all: $(SLOW)  ## with the slow tier, which also compares with TRL
 	$(BIN)/pytest -q -m "slow or not slow"
 
 check: lint types test
@@ -38,6 +39,9 @@ types: $(READY)
 bench: $(READY)  ## timings and memory; nothing here is a test
 	$(BIN)/python tests/benchmarks/files.py
 
+reproduce-nano: $(READY)  ## what each step of training is worth at nano scale; hours, goes on where it was stopped
+	$(BIN)/python docs/reproduce/nano_grpo.py $(OUT)/nano
+
 wheel: $(READY)  ## the built wheel works in an empty environment, outside the checkout
 	rm -rf build/wheel build/empty build/lib && mkdir -p build/empty
 	$(BIN)/python -m build -q --wheel --outdir build/wheel
@@ -51,6 +55,10 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -c constraints.txt -e ".[all,dev]"
 	touch $(READY)
+
+$(SLOW): $(READY)
+	$(BIN)/pip install -q -c constraints.txt -e ".[slow]"
+	touch $(SLOW)
 
 clean:
 	rm -rf build $(VENV) *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
