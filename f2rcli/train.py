@@ -134,7 +134,7 @@ def curriculum(
 @click.option(
     "--encoder",
     metavar="NAME",
-    help="For order similarity: a name or hf:PATH. Default: that of the run, or of files of one's own.",
+    help="For order similarity: a name or hf:PATH. Default: the recipe's, or that of the run.",
 )
 @click.option(
     "--data-root",
@@ -170,16 +170,16 @@ def rewards(
     from f2rcli.results.render import console, print_rows
     from f2rcli.results.writing import replacing
     from f2rcli.training.rewarded import basis, rewarded, table
-    from f2rcli.training.rewards import load_weights
+    from f2rcli.training.rewards import load_rewards
 
     if json_to and Path(json_to).resolve() == file.resolve():
         raise click.UsageError("--json is the file whose answers are to be rewarded")
-    weights = load_weights(recipe)
+    weights, named = load_rewards(recipe)
     with Reporter(quiet=False).run(f"embedding {file}") as progress:
         found = rewarded(
             file,
             weights,
-            encoder,
+            encoder or named,
             data_root,
             allow_outside=allow_outside_images,
             note=lambda line: click.echo(f"f2r: {line}", err=True),

@@ -61,8 +61,7 @@ class TrainingFolder:
         record = self.record()
         if record is None:
             return False
-        self._compare(record, {"recipe": recipe})
-        return record["finished"] is not None
+        return self._same(record, {"recipe": recipe}) and record["finished"] is not None
 
     def begin(
         self, identity: dict[str, Any], description: dict[str, Any], environment: dict[str, Any]
@@ -73,7 +72,7 @@ class TrainingFolder:
         """
         session = {"started": _now(), "finished": None, "environment": environment}
         record = self.record()
-        if record is None:
+        if record is None or not self._same(record, identity):
             record = {
                 "identity": identity,
                 **description,
@@ -81,7 +80,6 @@ class TrainingFolder:
                 "started": session["started"],
                 "sessions": [],
             }
-        self._compare(record, identity)
         record["finished"] = None
         record["sessions"].append(session)
         write_json(self.record_file, record)
@@ -95,11 +93,15 @@ class TrainingFolder:
         record["finished"] = record["sessions"][-1]["finished"] = _now()
         write_json(self.record_file, record)
 
-    def _compare(self, record: dict[str, Any], identity: dict[str, Any]) -> None:
+    def _same(self, record: dict[str, Any], identity: dict[str, Any]) -> bool:
+        """False for another training of which nothing came, so that its folder is free."""
         recorded = record["identity"]
+        recorded, identity = ({**one, "recipe": _unnamed(one["recipe"])} for one in (recorded, identity))
         other = [name for name, value in identity.items() if recorded.get(name) != value]
         if not other:
-            return
+            return True
+        if not (self._states() or self.log_file.exists()):
+            return False
         if "recipe" in other and isinstance(recorded["recipe"], dict):
             old, new = recorded["recipe"], identity["recipe"]
             other = [f"recipe's {key}" for key in new if new[key] != old.get(key)] or other
@@ -138,6 +140,11 @@ class TrainingFolder:
     def add_completions(self, line: dict[str, Any]) -> None:
         """A group of sampled answers and their rewards."""
         _append(self.completions_file, line)
+
+
+def _unnamed(recipe: Any) -> Any:
+    """A recipe without the name of its file, which nothing depends on."""
+    return {k: v for k, v in recipe.items() if k != "name"} if isinstance(recipe, dict) else recipe
 
 
 def _append(path: Path, line: dict[str, Any]) -> None:

@@ -177,15 +177,13 @@ def load_recipe(config: str, kind: type[R]) -> R:
     return recipe
 
 
-def load_part(config: str, key: str, kind: type[P]) -> P:
-    """One table of a recipe of whatever stage, as `kind`; nothing else of the recipe is looked at.
+def load_part(config: str, key: str, kind: type[P]) -> P | None:
+    """One key of a recipe of whatever stage, as `kind`; nothing else of the recipe is looked at.
 
     Raises InputError as `load_recipe` does.
     """
     table, where = _load_table(config)
-    if key not in table:
-        raise InputError(f"no table {key} in it", where=where)
-    part: P = _value(kind, table[key], where, key)
+    part: P | None = _value(kind, table[key], where, key) if key in table else None
     return part
 
 

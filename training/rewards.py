@@ -9,7 +9,7 @@ from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.similarity import Vectors
 from f2rcli.tasks.types import Request
 from f2rcli.training import reward_formulas as formulas
-from f2rcli.training.recipe import Decay, load_part
+from f2rcli.training.recipe import Decay, Text, load_part
 
 Reward = Callable[[Sequence[str], Request, Vectors | None], list[float]]
 REWARDS: dict[str, Reward] = {
@@ -38,12 +38,16 @@ class RewardWeights:
         return None if any(asdict(self).values()) else "rewards needs a weight above 0"
 
 
-def load_weights(config: str) -> RewardWeights:
-    """The rewards of a recipe, shipped or a file; its other keys may be of any stage.
+def load_rewards(config: str) -> tuple[RewardWeights, str | None]:
+    """The rewards of a recipe, shipped or a file, and its encoder if it names one.
 
-    Raises InputError naming the file and the key at fault.
+    Its other keys may be of any stage. Raises InputError naming the file and the key at fault.
     """
-    return load_part(config, "rewards", RewardWeights)
+    weights = load_part(config, "rewards", RewardWeights)
+    if weights is None:
+        raise InputError("no table rewards in it", where=f"{config.removesuffix('.toml')}.toml")
+    encoder: str | None = load_part(config, "encoder", Text)
+    return weights, encoder
 
 
 class Rewards:

@@ -125,13 +125,11 @@ def _samples(
 
     Which are over-long is found once, by making every sample, which also reads every picture.
     """
-    ends = vlm.generation.eos_token_id
-    ends = set(ends if isinstance(ends, list) else [ends])
     parts = [part.request for one in data.requests for part in slice_request(one, MAX_TURNS)]
     record = folder.record() or {}
     dropped = record["samples"] and record["samples"]["dropped"]
     if dropped is None:
-        everything = Samples(parts, vlm.inputs, ends)
+        everything = Samples(parts, vlm.inputs, vlm.ends)
         mine = range(args.process_index, len(parts), args.world_size)
         limit = recipe.length.max_tokens
         dropped = [parts[i].id for i in mine if everything[i].tokens > limit]
@@ -148,4 +146,4 @@ def _samples(
     note(line)
     if not used:
         raise InputError("every sample is longer than length.max_tokens", where=recipe.name)
-    return Samples(used, vlm.inputs, ends)
+    return Samples(used, vlm.inputs, vlm.ends)

@@ -34,12 +34,25 @@ def prepare(loaded: Loaded, lora: Lora | None, name: str, *, freeze_vision: bool
 
 
 def _with_lora(loaded: Loaded, lora: Lora, freeze_vision: bool) -> Any:
-    from peft import LoraConfig, get_peft_model
+    from peft import get_peft_model
+
+    config = lora_config(loaded, lora, freeze_vision=freeze_vision)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # peft's, of transformers' next version
+            return get_peft_model(loaded.base, config)
+    except ValueError as error:
+        raise InputError(f"lora.targets do not fit the model: {error}") from None
+
+
+def lora_config(loaded: Loaded, lora: Lora, *, freeze_vision: bool) -> Any:
+    """The adapter of a recipe in PEFT's words."""
+    from peft import LoraConfig
 
     tower = _name_of(vision_tower(loaded.base), loaded.base)
     left_out = rf"{re.escape(tower)}\..*" if freeze_vision else None
     every = _linear_layers(loaded.base, left_out) if left_out else "all-linear"
-    config = LoraConfig(
+    return LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
@@ -47,12 +60,6 @@ def _with_lora(loaded: Loaded, lora: Lora, freeze_vision: bool) -> Any:
         exclude_modules=left_out,
         task_type="CAUSAL_LM",
     )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # peft's, of transformers' next version
-            return get_peft_model(loaded.base, config)
-    except ValueError as error:
-        raise InputError(f"lora.targets do not fit the model: {error}") from None
 
 
 def _linear_layers(base: PreTrainedModel, left_out: str) -> list[str]:
@@ -63,7 +70,8 @@ def _linear_layers(base: PreTrainedModel, left_out: str) -> list[str]:
     head: Any = base.get_output_embeddings()  # type: ignore[no-untyped-call]
     output = _name_of(head, base)
     names = [name for name, module in base.named_modules() if isinstance(module, Linear)]
-    kept = [name for name in names if name != output and not re.fullmatch(left_out, name)]
+    own = [name.removesuffix(".base_layer") for name in names if ".lora_" not in name]  # of an adapter
+    kept = [name for name in own if name != output and not re.fullmatch(left_out, name)]
     return sorted({name.rpartition(".")[2] for name in kept})
 
 

@@ -80,6 +80,12 @@ class VLM(Retriever):
             logprobs=settings.logprobs,
         )
 
+    @property
+    def ends(self) -> set[int]:
+        """The tokens that end an answer."""
+        ends = self.generation.eos_token_id
+        return set(ends if isinstance(ends, list) else [ends])
+
     def identity(self) -> dict[str, Any]:
         return {
             **{source: found["digest"] for source, found in self.sources.items()},
@@ -179,8 +185,7 @@ class VLM(Retriever):
     ) -> Retrieval:
         if fault:
             return _failed(one.request, fault)
-        ends = self.generation.eos_token_id
-        ends = set(ends if isinstance(ends, list) else [ends])
+        ends = self.ends
         # Each answer under its own cap, so that it does not depend on who shared its batch.
         tokens = tokens[:cap]
         end = next((i for i, token in enumerate(tokens) if token in ends), None)

@@ -60,6 +60,8 @@ def test_sessions_are_added_and_another_identity_is_refused(folder: TrainingFold
     record = folder.record()
     assert record
     assert len(record["sessions"]) == 2
+    folder.begin({**IDENTITY, "recipe": {**IDENTITY["recipe"], "name": "renamed"}}, {}, {})
+    folder.log({"step": 0, "seconds": 0.0})
     for other, what in (
         ({**IDENTITY, "base": "other"}, "another base"),
         ({**IDENTITY, "recipe": {"seed": 1, "base": "b"}}, "another recipe's seed"),
@@ -67,6 +69,14 @@ def test_sessions_are_added_and_another_identity_is_refused(folder: TrainingFold
     ):
         with pytest.raises(InputError, match=what):
             folder.begin(other, {}, {})
+
+
+def test_where_nothing_came_of_a_training_another_may_begin(folder: TrainingFolder) -> None:
+    other = {**IDENTITY, "base": "other"}
+    folder.begin(other, {}, {})
+    record = folder.record()
+    assert record
+    assert (record["identity"], len(record["sessions"])) == (other, 1)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"identity": 3}', "nothing"])

@@ -12,7 +12,7 @@ from f2rcli.results.selection import Selection
 from f2rcli.tasks.datasets import load_task
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.records import parse_record
-from f2rcli.training.rewards import REWARDS, Rewards, RewardWeights, load_weights, vectors_for
+from f2rcli.training.rewards import REWARDS, Rewards, RewardWeights, load_rewards, vectors_for
 
 (REQUEST,) = parse_record(record("user1: 你好", "user2: 看 🖼", gold=answer([0, 1], [0]))).requests
 
@@ -28,7 +28,7 @@ def test_every_reward_has_a_weight() -> None:
 
 def test_the_table_of_a_recipe_is_read_whatever_else_it_has(tmp_path: Path) -> None:
     file = write(tmp_path / "我的.toml", 'stage = "grpo"\ncolour = 1\n[rewards]\nf1 = 1\nformat = 0.3\n')
-    assert load_weights(file) == RewardWeights(f1=1, format=0.3)
+    assert load_rewards(file) == (RewardWeights(f1=1, format=0.3), None)
 
 
 @pytest.mark.parametrize(
@@ -48,15 +48,15 @@ def test_the_table_of_a_recipe_is_read_whatever_else_it_has(tmp_path: Path) -> N
 def test_a_bad_table_is_one_line(tmp_path: Path, text: str, complaint: str) -> None:
     file = write(tmp_path / "坏.toml", text)
     with pytest.raises(InputError) as caught:
-        load_weights(file)
+        load_rewards(file)
     assert str(caught.value).startswith(f"{file}: {complaint}")
 
 
 def test_a_recipe_that_is_not_there_or_has_no_rewards() -> None:
     with pytest.raises(InputError, match="no such recipe"):
-        load_weights("nonesuch")
+        load_rewards("nonesuch")
     with pytest.raises(InputError, match=r"nano-sft\.toml: no table rewards"):
-        load_weights("nano-sft")
+        load_rewards("nano-sft")
 
 
 def test_values_come_without_weights_and_the_total_with_them() -> None:

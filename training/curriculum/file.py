@@ -40,6 +40,10 @@ def write_curriculum(path: Path, origin: dict[str, Any], curriculum: Curriculum)
 
 def read_curriculum(path: Path) -> CurriculumFile:
     """Raises InputError naming the line that is none of a curriculum's."""
+    if not path.exists():
+        made = path.parent.name if path.parts[-4:-2] == ("runs", "curriculum") else "RECIPE"
+        fix = f"`f2r train curriculum --config {made}` makes it"
+        raise InputError("no such file", where=str(path), fix=fix)
     origin: dict[str, Any] | None = None
     chosen: dict[str, Chosen] = {}
     for entry in scan_values(path):

@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from f2rcli.adapters.vlm.inputs import InputBuilder, ModelInput
+from f2rcli.adapters.vlm import VLM
+from f2rcli.adapters.vlm.inputs import ModelInput
 from f2rcli.adapters.vlm.loading import Loaded
 from f2rcli.tasks.answers import strict_lists
 from f2rcli.tasks.errors import InputError
@@ -24,19 +25,22 @@ MOST_UNFIT = 100  # prompts passed over for one place before the data is taken t
 
 @dataclass
 class Clock:
-    """Seconds by phase."""
+    """Seconds by phase, of a device that may be working on."""
 
+    device: torch.device
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
+        self._wait()
         begun = time.perf_counter()
         yield
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
+        self._wait()
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begun
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,22 +99,21 @@ class Groups:
     def __init__(
         self,
         loaded: Loaded,
-        builder: InputBuilder,
+        vlm: VLM,
         requests: Sequence[Request],
         order: Order,
         rewards: Rewards,
         recipe: GrpoRecipe,
-        ends: set[int],
     ) -> None:
-        self.loaded, self.builder, self.ends = loaded, builder, ends
+        self.loaded, self.builder, self.ends = loaded, vlm.inputs, vlm.ends
         self.requests, self.order, self.rewards = requests, order, rewards
         self.recipe = recipe
 
     def draw(self, step: int, slot: int, clock: Clock) -> Group:
         """Of the place's own prompt, or of another where that does not fit or all rewards are equal.
 
-        (The release's dynamic sampling: other prompts at most `redraws` times, then what is there is
-        kept.) Raises InputError for a picture that cannot be read, and if no prompt fits.
+        (Dynamic sampling: other prompts at most `redraws` times, then the last group is kept.) Raises
+        InputError for a picture that cannot be read, and if no prompt fits.
         """
         attempt = unfit = redrawn = 0
         number = self.order.at(step, slot)
@@ -121,8 +124,8 @@ class Groups:
                 unfit += 1
                 if unfit >= MOST_UNFIT:
                     raise InputError(
-                        f"{unfit} prompts have more tokens or images than the recipe takes",
-                        fix="raise prompts.max_tokens or max_images, or lower max_pixels",
+                        f"{unfit} prompts have more tokens than the recipe takes",
+                        fix="raise prompts.max_tokens, or lower max_pixels",
                     )
             else:
                 seed = self.order.draw_seed(step, slot, attempt)
@@ -134,15 +137,12 @@ class Groups:
             number = self.order.instead(step, slot, attempt)
 
     def _input(self, request: Request) -> ModelInput | None:
-        limits = self.recipe.prompts
-        if len(request.dialogue.images) > limits.max_images:
-            return None
         try:
             one = self.builder.build(request)
         except InputError as error:
             what = f"{error.where}: {error.what}" if error.where else error.what
             raise InputError(what, where=request.where, fix=error.fix) from None
-        return one if len(one.ids) <= limits.max_tokens else None
+        return one if len(one.ids) <= self.recipe.prompts.max_tokens else None
 
     def _group(self, one: ModelInput, seed: int, redrawn: int, unfit: int, clock: Clock) -> Group:
         with clock.phase("prompt"):

@@ -65,9 +65,12 @@ def _in_words(number: int, figures: dict[str, float]) -> str:
         for name, value in figures.items()
         if name.startswith("reward_") and name != "reward_deviation"
     ]
+    odd = [
+        f"{figures[name]:.2g} {name}" for name in ("equal", "redrawn", "unfit", "cut") if figures[name]
+    ]
     return (
         f"step {number}: reward {figures['reward']:.3f} ({', '.join(rewards)}), "
         f"strict {100 * figures['strict']:.0f} %, KL {figures['kl']:.4f}, "
         f"entropy {figures['entropy']:.3f}, loss {figures['loss']:.4f}, "
-        f"gradient {figures['gradient_norm']:.2f}"
+        f"gradient {figures['gradient_norm']:.2f}" + "".join(f", {one}" for one in odd)
     )

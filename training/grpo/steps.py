@@ -1,5 +1,6 @@
 """One step of GRPO: groups, scores by policy and reference, the gradient, the update."""
 
+import io
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +13,10 @@ from accelerate.utils import gather_object, reduce
 from torch import Tensor
 from transformers import get_scheduler
 
-from f2rcli.adapters.vlm.loading import Loaded
-from f2rcli.tasks.errors import InputError
 from f2rcli.training.failures import not_finite
 from f2rcli.training.grpo.groups import Clock, Group, Groups
 from f2rcli.training.grpo.objective import advantages, loss
+from f2rcli.training.grpo.policy import Policy
 from f2rcli.training.grpo.recipe import GrpoRecipe
 from f2rcli.training.grpo.scoring import log_probabilities
 
@@ -24,24 +24,14 @@ STATE = "state.pt"
 
 
 class Steps:
-    """The adapter in training, its optimiser and its schedule.
-
-    Raises InputError where the prompts of a step cannot be shared out evenly.
-    """
+    """The adapter in training, its optimiser and its schedule."""
 
     def __init__(
-        self, loaded: Loaded, groups: Groups, recipe: GrpoRecipe, total: int, processes: PartialState
+        self, policy: Policy, groups: Groups, recipe: GrpoRecipe, total: int, processes: PartialState
     ) -> None:
-        self.model, self.groups, self.recipe, self.processes = loaded.model, groups, recipe, processes
-        if recipe.loop.prompts % processes.num_processes:
-            raise InputError(
-                f"loop.prompts {recipe.loop.prompts} cannot be shared out to "
-                f"{processes.num_processes} processes",
-                where=recipe.name,
-                fix="make it a multiple of the number of processes",
-            )
+        self.policy, self.groups, self.recipe, self.processes = policy, groups, recipe, processes
         optimiser, updates = recipe.optimiser, total * recipe.objective.updates
-        self.weights = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+        self.weights = policy.weights
         self.optimiser = torch.optim.AdamW(
             self.weights.values(),
             optimiser.learning_rate,
@@ -57,12 +47,12 @@ class Steps:
 
         Each process does a share of the step's prompts.
         """
-        clock = Clock()
+        clock = Clock(self.policy.loaded.base.device)
         slots = range(
             self.processes.process_index, self.recipe.loop.prompts, self.processes.num_processes
         )
         groups = {slot: self.groups.draw(step, slot, clock) for slot in slots}
-        with clock.phase("reference"), torch.no_grad(), self.model.disable_adapter():
+        with clock.phase("reference"), torch.no_grad(), self.policy.reference():
             reference = {slot: self._score(group)[0] for slot, group in groups.items()}
         figures = {slot: group.figures() for slot, group in groups.items()}
         old: dict[int, list[Tensor]] = {}
@@ -70,7 +60,7 @@ class Steps:
         norm = 0.0
         for update in range(self.recipe.objective.updates):
             for slot, group in groups.items():
-                with clock.phase("policy"), self._dropping(step, slot, update):
+                with clock.phase("policy"), self._dropping(step, slot):
                     new, entropy = self._score(group)
                     old.setdefault(slot, [one.detach() for one in new])
                     about = self._backward(group, new, old[slot], reference[slot], step)
@@ -91,21 +81,21 @@ class Steps:
     def _score(self, group: Group) -> tuple[list[Tensor], float]:
         """Log-probabilities of the completions' tokens, and the mean entropy of a token."""
         scored = log_probabilities(
-            self.model, group.prompt, group.completions, self.recipe.sampling.temperature
+            self.policy.model, group.prompt, group.completions, self.recipe.sampling.temperature
         )
         return scored.log_probs, torch.cat(scored.entropies).mean().item()
 
     @contextmanager
-    def _dropping(self, step: int, slot: int, update: int) -> Iterator[None]:
-        """Training mode, with dropout's random numbers of this place alone."""
-        device = self.groups.loaded.base.device
+    def _dropping(self, step: int, slot: int) -> Iterator[None]:
+        """Training mode, with dropout's random numbers of this place alone, the same in every update."""
+        device = self.policy.loaded.base.device
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            torch.manual_seed(self.groups.order.draw_seed(step, slot, -1 - update))
-            self.model.train()
+            torch.manual_seed(self.groups.order.draw_seed(step, slot, -1))
+            self.policy.model.train()
             try:
                 yield
             finally:
-                self.model.eval()
+                self.policy.model.eval()
 
     def _backward(
         self, group: Group, new: list[Tensor], old: list[Tensor], reference: list[Tensor], step: int
@@ -163,11 +153,13 @@ class Steps:
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
         }
-        torch.save(state, written / STATE)
+        whole = io.BytesIO()  # a full disk is an OSError only where plain bytes are written
+        torch.save(state, whole)
+        (written / STATE).write_bytes(whole.getbuffer())
         return written
 
     def restore(self, folder: Path) -> None:
-        device = self.groups.loaded.base.device
+        device = self.policy.loaded.base.device
         state = torch.load(folder / STATE, map_location=device, weights_only=True)
         with torch.no_grad():
             for name, weight in self.weights.items():

@@ -10,17 +10,19 @@ from accelerate import Accelerator, PartialState
 from transformers import set_seed
 
 from f2rcli.adapters.vlm import VLM
-from f2rcli.adapters.vlm.loading import Loaded, choose_device, load
+from f2rcli.adapters.vlm.loading import choose_device, load
 from f2rcli.results.selection import Selection
 from f2rcli.tasks.datasets import file_digest
+from f2rcli.tasks.errors import InputError
+from f2rcli.tasks.similarity import Vectors
 from f2rcli.tasks.slicing import MAX_TURNS, slice_request
-from f2rcli.training.checkpoint import write_checkpoint
 from f2rcli.training.curriculum.file import ordered_requests
 from f2rcli.training.failures import out_of_memory_explained
 from f2rcli.training.folder import TrainingFolder, publish
 from f2rcli.training.grpo.groups import Groups
 from f2rcli.training.grpo.log import Log
 from f2rcli.training.grpo.order import Order
+from f2rcli.training.grpo.policy import Policy
 from f2rcli.training.grpo.recipe import GrpoRecipe
 from f2rcli.training.grpo.steps import Steps
 from f2rcli.training.ingredients import (
@@ -32,7 +34,7 @@ from f2rcli.training.ingredients import (
     environment,
 )
 from f2rcli.training.rewards import Rewards, vectors_for
-from f2rcli.training.tuning import check_peft, prepare
+from f2rcli.training.tuning import check_peft
 from f2rcli.training.validation import Validator
 
 SMALLER = (
@@ -63,37 +65,38 @@ def train(
     check_peft()
     check_trackers(recipe.report, out)
     accelerator = Accelerator(
-        cpu=choose_device(device) == "cpu", log_with=list(recipe.report) or None, project_dir=str(out)
+        cpu=choose_device(device) == "cpu",
+        log_with=list(recipe.report) or None,
+        project_dir=str(out / "tensorboard"),
     )
     processes, writes = PartialState(), accelerator.is_main_process
     if not writes:
         note, on_progress = (lambda line: None), (lambda done, total: None)
+    _check_shares(recipe, processes)
     parts = Ingredients.find(
         recipe.base, recipe.data, recipe.validation, recipe.seed, data_root, recipe.adapter
     )
-    chosen = _chosen(recipe, parts)
+    chosen, dropped = _chosen(recipe, parts)
     requests = [part.request for one in chosen.requests for part in slice_request(one, MAX_TURNS)]
     order = Order(len(requests), recipe.loop.prompts, recipe.seed, shuffled=not recipe.curriculum)
     total = recipe.loop.steps or order.steps(recipe.loop.epochs or 1)
+    weights = asdict(recipe.rewards)
+    vectors = vectors_for(weights, chosen, recipe.encoder, str(accelerator.device))
+    note(f"{len(requests)} prompts, {total} steps" + _in_words(dropped))
 
     with folder.locked() if writes else contextlib.nullcontext():
         if writes:
             identity, described = parts.described()
-            identity |= {"recipe": as_read, **_curriculum(recipe)}
+            identity |= {"recipe": as_read, **_files(recipe, vectors)}
             folder.begin(identity, described, environment(accelerator.device))
-            folder.note(samples={"prompts": len(requests), "steps": total})
+            folder.note(samples={"prompts": len(requests), "dropped": dropped, "steps": total})
         processes.wait_for_everyone()
         begun, state = folder.latest_state()
 
-        loaded = _load(recipe, parts.base, str(accelerator.device))
-        vlm = VLM(loaded, batch_size=recipe.loop.prompts)
-        weights = asdict(recipe.rewards)
-        vectors = vectors_for(weights, chosen, recipe.encoder, str(accelerator.device))
-        ends = vlm.generation.eos_token_id
-        ends = set(ends if isinstance(ends, list) else [ends])
-        rewards = Rewards(weights, vectors)
-        groups = Groups(loaded, vlm.inputs, requests, order, rewards, recipe, ends)
-        steps = Steps(loaded, groups, recipe, total, processes)
+        policy = _policy(recipe, parts.base, str(accelerator.device))
+        vlm = VLM(policy.loaded, batch_size=recipe.loop.prompts)
+        groups = Groups(policy.loaded, vlm, requests, order, Rewards(weights, vectors), recipe)
+        steps = Steps(policy, groups, recipe, total, processes)
         validator = Validator(vlm, parts.validation, folder, processes)
         log = Log(folder, recipe.loop.log_every, note, accelerator, begun, as_read)
         if state:
@@ -113,47 +116,58 @@ def train(
                         folder.keep(steps.save(folder.unfinished), number + 1)
                     processes.wait_for_everyone()
                 on_progress(number + 1, total)
-        log.end()
         if writes:
             final = folder.unfinished / "checkpoint"
-            _write(loaded, parts.base, recipe, final)
+            policy.write(parts.base.folder, recipe.save_as, final)
             publish(final, folder.checkpoint)
             folder.finish()
         processes.wait_for_everyone()
+        log.end()  # last: it ends the processes' connection, too
     return folder.checkpoint if writes else None
 
 
-def _chosen(recipe: GrpoRecipe, parts: Ingredients) -> Selection:
-    """The requests of the curriculum, in its order, or all."""
-    if recipe.curriculum is None:
-        return parts.data
-    return replace(parts.data, requests=ordered_requests(Path(recipe.curriculum), parts.data))
+def _check_shares(recipe: GrpoRecipe, processes: PartialState) -> None:
+    if recipe.loop.prompts % processes.num_processes:
+        raise InputError(
+            f"loop.prompts {recipe.loop.prompts} cannot be shared out to "
+            f"{processes.num_processes} processes",
+            where=recipe.name,
+            fix="make it a multiple of the number of processes",
+        )
 
 
-def _curriculum(recipe: GrpoRecipe) -> dict[str, Any]:
-    return {"curriculum": file_digest(Path(recipe.curriculum))} if recipe.curriculum else {}
+def _chosen(recipe: GrpoRecipe, parts: Ingredients) -> tuple[Selection, list[str]]:
+    """The requests of the curriculum in its order, or all; and those dropped for too many images.
 
-
-def _load(recipe: GrpoRecipe, base: Base, device: str) -> Loaded:
-    """The SFT model under a new adapter; without it, it is the reference.
-
-    Where the SFT model is an adapter itself, that is merged into its base first.
+    Raises InputError if none is left.
     """
-    loaded = load(base.folder, base.adapter, recipe.precision, device, recipe.prompts.max_pixels)
-    if base.adapter:
-        merged = loaded.model.merge_and_unload()
-        loaded = replace(loaded, model=merged, base=merged)
+    requests = parts.data.requests
+    if recipe.curriculum:
+        requests = ordered_requests(Path(recipe.curriculum), parts.data)
+    limit = recipe.prompts.max_images
+    kept = [request for request in requests if len(request.dialogue.images) <= limit]
+    if not kept:
+        raise InputError("every prompt has more images than prompts.max_images", where=recipe.name)
+    dropped = [request.id for request in requests if len(request.dialogue.images) > limit]
+    return replace(parts.data, requests=kept), dropped
+
+
+def _in_words(dropped: list[str]) -> str:
+    more = "more images than max_images"
+    return f"; {len(dropped)} dropped, {more}, such as {dropped[0]}" if dropped else ""
+
+
+def _files(recipe: GrpoRecipe, vectors: Vectors | None) -> dict[str, str]:
+    """Digests of what only GRPO is made of."""
+    found = {"encoder": vectors.digest} if vectors else {}
+    return found | ({"curriculum": file_digest(Path(recipe.curriculum))} if recipe.curriculum else {})
+
+
+def _policy(recipe: GrpoRecipe, base: Base, device: str) -> Policy:
+    sft = load(base.folder, base.adapter, recipe.precision, device, recipe.prompts.max_pixels)
     set_seed(recipe.seed)  # an adapter begins with random numbers
-    prepared = prepare(loaded, recipe.lora, base.name, freeze_vision=True)
+    policy = Policy(sft, recipe.lora, base.name)
     if recipe.loop.gradient_checkpointing:
-        turn_on: Any = prepared.base.gradient_checkpointing_enable
+        turn_on: Any = policy.loaded.base.activation_checkpointing_enable
         turn_on({"use_reentrant": False})
-    return prepared
-
-
-def _write(loaded: Loaded, base: Base, recipe: GrpoRecipe, folder: Path) -> None:
-    """An adapter over the base, or over an adapter that was merged into it the whole model."""
-    if base.adapter:
-        merged = loaded.model.merge_and_unload()
-        loaded = replace(loaded, model=merged, base=merged)
-    write_checkpoint(loaded, base.folder, recipe.save_as, folder)
+    return policy

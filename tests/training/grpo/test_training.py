@@ -91,7 +91,7 @@ def test_it_leaves_an_adapter_and_says_how_it_came_to_be(
     assert len(list(adapted.retrieve([one.without_gold() for one in asked]))) == len(asked)
     record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
     assert record["identity"]["recipe"]["sampling"]["top_p"] == 0.85
-    assert record["samples"] == {"prompts": 5, "steps": 6}
+    assert record["samples"] == {"prompts": 5, "dropped": [], "steps": 6}
     assert record["finished"]
     steps = logged(folder)
     assert [line["step"] for line in steps] == [1, 2, 3, 4, 5, 6]
@@ -131,28 +131,53 @@ def test_a_group_that_teaches_nothing_is_drawn_again(
     assert [(line["redrawn"], line["equal"]) for line in logged(folder)] == [(1, 0)] * 2
 
 
-def test_prompts_that_do_not_fit_are_passed_over_and_counted(grpo: Grpo, chats: Path) -> None:
-    folder = grpo(**{"prompts.max_images": 1, "loop.steps": 5, "loop.prompts": 1, "loop.redraws": 0})
+def test_prompts_that_do_not_fit_are_left_out_and_counted(grpo: Grpo) -> None:
+    said: list[str] = []
+    few = {"loop.steps": 5, "loop.prompts": 1, "loop.redraws": 0}
+    folder = grpo(note=said.append, **{"prompts.max_images": 1, **few})
+    assert "2 prompts, 5 steps; 3 dropped, more images than max_images, such as 露营:0" in said
     used = {group["request"].rpartition(":")[0] for group in lines(folder / "completions.jsonl")}
     assert used == {"面馆"}  # which has no pictures
-    assert sum(line["unfit"] for line in logged(folder)) > 0
-    with pytest.raises(InputError, match="more tokens or images than the recipe takes"):
+    record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    assert record["samples"] == {"prompts": 2, "dropped": [f"露营:{i}" for i in range(3)], "steps": 5}
+    with pytest.raises(InputError, match="more tokens than the recipe takes"):
         grpo("太长", **{"prompts.max_tokens": 3})
 
 
-def test_an_adapter_beneath_is_merged_and_the_whole_model_is_left(
+def test_a_start_that_failed_leaves_the_folder_free(grpo: Grpo) -> None:
+    with pytest.raises(InputError, match=r"lora.targets do not fit"):
+        grpo(**{"lora.targets": ["没有"], "loop.steps": 2})
+    assert (grpo(**{"loop.steps": 2}) / "checkpoint").is_dir()
+
+
+def test_over_an_adapter_it_leaves_one_adapter_of_both(
     grpo: Grpo, train_tiny: Callable[..., Path], tiny_qwen2_vl: Path, load_vlm: LoadVLM
 ) -> None:
-    lora = {"method": "lora", "lora.rank": 2, "lora.alpha": 4, "lora.dropout": 0.0}
+    """Over the base: what SFT changed, and what GRPO changed as its last state has it."""
+    lora = {"method": "lora", "lora.rank": 3, "lora.alpha": 6, "lora.dropout": 0.0}
     sft = train_tiny("sft", **lora) / "checkpoint"
-    folder = grpo(adapter=str(sft), **{"optimiser.learning_rate": 1e-9, "rewards.format": None})
-    assert (folder / "checkpoint/config.json").is_file()
-    ours, theirs = load_vlm(folder / "checkpoint"), load_vlm(tiny_qwen2_vl, sft)
-    merged = theirs.model.merge_and_unload().state_dict()
-    for name, weight in ours.base.state_dict().items():
-        torch.testing.assert_close(weight, merged[name], rtol=1e-4, atol=1e-6)
+    steps = {"loop.steps": 3, "loop.save_every": 1, "optimiser.learning_rate": 0.1}
+    folder = grpo(adapter=str(sft), **steps)
+    config = json.loads((folder / "checkpoint/adapter_config.json").read_text())
+    assert config["r"] == 3 + 2
+    both = load_vlm(tiny_qwen2_vl, folder / "checkpoint").model.merge_and_unload().state_dict()
+    first = load_vlm(tiny_qwen2_vl, sft).model.merge_and_unload().state_dict()
+    name = "model.language_model.layers.0.self_attn.q_proj"
+    weights = torch.load(folder / "state/step-2/state.pt", weights_only=True)["weights"]
+    a, b = (
+        next(w for key, w in weights.items() if f"{name}.lora_{side}.grpo" in key) for side in ("A", "B")
+    )
+    expected = 32 / 2 * b @ a
+    assert expected.norm() > 0
+    changed = both[f"{name}.weight"] - first[f"{name}.weight"]
+    # the schedule is near its end: the last step changes less than the one before it
+    assert (changed - expected).norm() < 0.7 * expected.norm()
+    assert all("visual" not in key for key in both if not torch.equal(both[key], first[key]))
     record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
     assert record["adapter"]["path"] == str(sft.resolve())
+    logs = logged(folder)
+    assert logs[0]["kl"] == pytest.approx(0, abs=1e-6)  # the reference is the SFT model, not its base
+    assert logs[2]["kl"] > 0
 
 
 def test_a_picture_that_cannot_be_read_stops_it_and_the_state_stays(
