@@ -32,7 +32,7 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--config",
             required=True,
             metavar="RECIPE",
-            help="A recipe's name or file; see training/recipes.",
+            help="A shipped recipe's name (training/recipes; a wrong one lists them), or a file.",
         ),
     ):
         command = option(command)

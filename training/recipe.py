@@ -158,17 +158,18 @@ R = TypeVar("R", bound=Recipe)
 P = TypeVar("P")
 
 
-def shipped() -> list[str]:
+def shipped(stage: str = "") -> list[str]:
+    """Names of the recipes that come along, of all stages or of one, after which they are called."""
     files = resources.files("f2rcli.training").joinpath("recipes").iterdir()
-    return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
+    return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(f"{stage}.toml"))
 
 
 def load_recipe(config: str, kind: type[R]) -> R:
     """A shipped recipe by name, or a file. Raises InputError naming the file and the key at fault."""
-    table, where = _load_table(config)
+    (stage,) = get_args(get_type_hints(kind)["stage"])
+    table, where = _load_table(config, stage)
     if "name" in table:
         raise InputError("name is no key", where=where, fix="a recipe is called as its file")
-    (stage,) = get_args(get_type_hints(kind)["stage"])
     if (written := table.get("stage", stage)) != stage:
         raise InputError(
             f"stage {written!r} is not {stage}", where=where, fix="`f2r train` has a command for each"
@@ -187,7 +188,7 @@ def load_part(config: str, key: str, kind: type[P]) -> P | None:
     return part
 
 
-def _load_table(config: str) -> tuple[dict[str, Any], str]:
+def _load_table(config: str, stage: str = "") -> tuple[dict[str, Any], str]:
     """What is written in a shipped recipe or a file, and where that is."""
     if config in shipped():
         file = resources.files("f2rcli.training").joinpath("recipes", f"{config}.toml")
@@ -197,7 +198,7 @@ def _load_table(config: str) -> tuple[dict[str, Any], str]:
         try:
             text = Path(config).read_text(encoding="utf-8-sig")
         except FileNotFoundError:
-            known = ", ".join(shipped())
+            known = ", ".join(shipped(stage))
             raise InputError("no such recipe", where=config, fix=f"{known}; or a file") from None
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"cannot be read ({error})", where=config) from None

@@ -139,7 +139,8 @@ def _samples(
             folder.rewind(-1)
             folder.log({"step": 0, "samples": counts["used"], "dropped": len(dropped), "seconds": 0.0})
             folder.note(samples=counts)
-    used = [part for part in parts if part.id not in set(dropped)]
+    left_out = set(dropped)
+    used = [part for part in parts if part.id not in left_out]
     line = f"{len(used)} samples"
     if dropped:
         line += f"; {len(dropped)} dropped, longer than max_tokens, such as {dropped[0]}"

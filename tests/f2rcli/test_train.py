@@ -68,8 +68,10 @@ def test_what_cannot_be_trained_is_one_line(
 
 
 def test_a_recipe_that_is_not_there_lists_those_that_are(f2r: Run) -> None:
+    """Of that stage."""
     said = f2r("train", "sft", "--config", "nonesuch").complaint()
-    assert said == f"nonesuch: no such recipe; {', '.join(shipped())}; or a file"
+    assert said == f"nonesuch: no such recipe; {', '.join(shipped('sft'))}; or a file"
+    assert "grpo" not in said
 
 
 def test_help_and_a_bad_recipe_do_not_wait_for_torch(tmp_path: Path) -> None:

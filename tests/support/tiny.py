@@ -1,9 +1,11 @@
 """Tiny random checkpoints of the true architectures, as ordinary checkpoint folders."""
 
+import json
 from pathlib import Path
 
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 from tokenizers import ByteLevelBPETokenizer, pre_tokenizers
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer, GenerationConfig, Qwen2Tokenizer
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
@@ -48,8 +50,6 @@ def tokenizer() -> Qwen2Tokenizer:
 
 
 def _merges(trainer: ByteLevelBPETokenizer) -> list[list[str]]:
-    import json
-
     return json.loads(trainer.to_str())["model"]["merges"]
 
 
@@ -63,6 +63,22 @@ def qwen2_vl(folder: Path, seed: int = 0) -> Path:
         text={"rope_parameters": ROPE},
         vision={"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 2, "mlp_ratio": 2},
     )
+
+
+def qwen2_vl_2b(folder: Path, seed: int = 0) -> Path:
+    """What is particular to the small releases (Qwen2-VL-2B, Qwen2.5-VL-3B): the output's weights are
+    the embedding's, and in no file; config.json has no table of the text model."""
+    qwen2_vl(folder, seed)
+    config = json.loads((folder / "config.json").read_text())
+    text = config.pop("text_config")
+    rope = text.pop("rope_parameters")
+    text |= {"rope_scaling": {**rope, "type": "mrope"}, "rope_theta": rope["rope_theta"]}
+    flat = {**text, **config, "tie_word_embeddings": True}
+    (folder / "config.json").write_text(json.dumps(flat))
+    weights = load_file(folder / "model.safetensors")
+    del weights["lm_head.weight"]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    return folder
 
 
 def qwen2_5_vl(folder: Path, seed: int = 0) -> Path:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from recipes import write_recipe
 from short_chats import picture
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from f2rcli.adapters.registry import Settings
 from f2rcli.adapters.vlm import VLM
@@ -61,6 +62,20 @@ def train_tiny(tiny_qwen2_vl: Path, chats: Path, tmp_path: Path) -> Train:
         return tmp_path / out
 
     return run
+
+
+@pytest.fixture
+def attended() -> Iterator[list[str]]:
+    """An entry for every time that a language model's attention is computed while it is trained."""
+    calls: list[str] = []
+
+    def note(module: torch.nn.Module, _: object) -> None:
+        name = type(module).__name__
+        if module.training and name.endswith("Attention") and "Vision" not in name:
+            calls.append(name)
+
+    with register_module_forward_pre_hook(note):
+        yield calls
 
 
 @pytest.fixture(scope="session")

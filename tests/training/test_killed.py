@@ -14,8 +14,11 @@ from handmade import lines
 from recipes import LORA, write_recipe
 from safetensors.torch import load_file
 
+from f2rcli.adapters.vlm import VLM
 from f2rcli.tasks.errors import InputError
+from f2rcli.tasks.types import Request
 from f2rcli.training.folder import TrainingFolder
+from f2rcli.training.samples import Samples
 
 Train = Callable[..., Path]
 
@@ -131,6 +134,29 @@ def test_no_weights_are_lost_where_a_release_calls_them_otherwise(
     assert any(name.startswith("visual.") for name in weights(undisturbed))
     interrupted(train_tiny, monkeypatch, at=5, **STEPS)
     folder = train_tiny(**STEPS)
+    assert all(torch.equal(w, weights(undisturbed)[name]) for name, w in weights(folder).items())
+
+
+def test_over_long_samples_are_counted_once_and_stay_dropped(
+    train_tiny: Train, vlm: VLM, asked: list[Request], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped while samples are counted, and again when they are trained on."""
+    samples = Samples(asked, vlm.inputs, {vlm.tokenizer.eos_token_id})
+    tokens = {one.id: samples[i].tokens for i, one in enumerate(asked)}
+    limit = {**STEPS, "length.max_tokens": max(tokens.values()) - 1}
+    dropped = sorted(name for name, count in tokens.items() if count == max(tokens.values()))
+    undisturbed = train_tiny("一次训完", **limit)
+    with monkeypatch.context() as patched:
+        patched.setattr(Samples, "__getitem__", lambda *_: pytest.fail("stopped"))
+        with pytest.raises(pytest.fail.Exception):
+            train_tiny(**limit)
+    interrupted(train_tiny, monkeypatch, at=5, **limit)
+    said: list[str] = []
+    folder = train_tiny(note=said.append, **limit)
+    counts = {"used": len(asked) - len(dropped), "dropped": dropped}
+    assert json.loads((folder / "training.json").read_text(encoding="utf-8"))["samples"] == counts
+    assert said[0].startswith(f"{counts['used']} samples; {len(dropped)} dropped")
+    assert logged(folder) == logged(undisturbed)
     assert all(torch.equal(w, weights(undisturbed)[name]) for name, w in weights(folder).items())
 
 

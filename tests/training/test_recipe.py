@@ -1,22 +1,78 @@
 """Recipes: what ships can be read, and what is wrong is one line that names file and key."""
 
+import re
+from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
 from recipes import LORA, write_recipe
 
+from f2rcli.adapters.registry import find_row, load_rows
 from f2rcli.tasks.errors import InputError
 from f2rcli.training.curriculum.recipe import CurriculumRecipe
 from f2rcli.training.grpo.recipe import GrpoRecipe
-from f2rcli.training.recipe import SftRecipe, load_recipe, shipped
+from f2rcli.training.recipe import SftRecipe, load_part, load_recipe, shipped
 
 
 def test_the_shipped_recipes_can_be_read() -> None:
     kinds: dict[str, Any] = {"curriculum": CurriculumRecipe, "grpo": GrpoRecipe, "sft": SftRecipe}
     assert {name.rpartition("-")[2] for name in shipped()} == set(kinds)
+    assert shipped() == sorted(name for stage in kinds for name in shipped(stage))
+    for stage, kind in kinds.items():
+        assert all(load_recipe(name, kind).name == name for name in shipped(stage))
+
+
+def test_the_recipes_of_a_family_are_over_its_checkpoint() -> None:
+    bases = {
+        "f2rvlm-2b-sft": "Qwen/Qwen2-VL-2B-Instruct",
+        "f2rvlm-3b-sft": "Qwen/Qwen2.5-VL-3B-Instruct",
+        "f2rvlm-7b-sft": "Qwen/Qwen2-VL-7B-Instruct",
+        "mimo-vl-7b-rl-sft": "XiaomiMiMo/MiMo-VL-7B-RL",
+        "qwen2.5-vl-7b-sft": "Qwen/Qwen2.5-VL-7B-Instruct",
+    }
+    assert set(bases) == set(shipped("sft")) - {"nano-sft"}
+    for name, checkpoint in bases.items():
+        row = find_row(load_recipe(name, SftRecipe).base, load_rows())
+        assert row.settings["checkpoint"] == checkpoint
+
+
+def test_the_published_settings_are_the_same_in_all_of_them() -> None:
+    """They differ in their base and in what is called after them, and in nothing else."""
+    sft = load_recipe("f2rvlm-7b-sft", SftRecipe)
+    for name in set(shipped("sft")) - {"nano-sft"}:
+        one = load_recipe(name, SftRecipe)
+        assert replace(one, name=sft.name, base=sft.base) == sft
+    measured = load_recipe("f2rvlm-7b-curriculum", CurriculumRecipe)
+    rewarded = load_recipe("f2rvlm-7b-grpo", GrpoRecipe)
+    for size in ("2b", "3b"):
+        name = f"f2rvlm-{size}"
+        called = {"base": load_recipe(f"{name}-sft", SftRecipe).base}
+        called["adapter"] = f"runs/sft/{name}-sft/checkpoint"
+        wanted = replace(measured, name=f"{name}-curriculum", **called)
+        assert load_recipe(f"{name}-curriculum", CurriculumRecipe) == wanted
+        called["curriculum"] = f"runs/curriculum/{name}-curriculum/curriculum.jsonl"
+        assert load_recipe(f"{name}-grpo", GrpoRecipe) == replace(
+            rewarded, name=f"{name}-grpo", **called
+        )
+
+
+@pytest.mark.parametrize("name", [name for name in shipped() if not name.startswith("nano")])
+def test_a_recipe_tells_its_own_command(name: str) -> None:
+    """Copied from another one, it would tell the other's."""
+    text = resources.files("f2rcli.training").joinpath(f"recipes/{name}.toml").read_text("utf-8")
+    told = re.findall(r"--config (\S+?)[` ]", text.partition("\nstage")[0])
+    before = name.replace("-curriculum", "-sft")  # which leaves its adapter
+    assert told == [before]
+
+
+def test_the_readme_lists_every_recipe_with_its_base() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    rows = [line for line in readme.splitlines() if line.startswith("|")]
     for name in shipped():
-        assert load_recipe(name, kinds[name.rpartition("-")[2]]).name == name
+        base = load_part(name, "base", str)
+        assert any(f"`{name}`" in row and f"`{base}`" in row for row in rows), name
 
 
 def test_the_7b_recipe_is_the_published_one() -> None:

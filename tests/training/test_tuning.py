@@ -19,6 +19,8 @@ from f2rcli.tasks.types import Request
 Train = Callable[..., Path]
 LoadVLM = Callable[..., VLM]
 WEIGHTS = "checkpoint/model.safetensors"
+ADAPTER = "checkpoint/adapter_model.safetensors"
+KINDS = ["qwen2_vl", "qwen2_vl_2b", "qwen2_5_vl", "qwen3_vl"]
 
 
 def test_a_frozen_vision_tower_stays_as_it_is(train_tiny: Train, tiny_qwen2_vl: Path) -> None:
@@ -28,11 +30,23 @@ def test_a_frozen_vision_tower_stays_as_it_is(train_tiny: Train, tiny_qwen2_vl: 
     assert {name for name in before if name.startswith("visual.")} == same
 
 
-@pytest.mark.parametrize("kind", ["qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
+def test_an_output_that_is_the_embedding_stays_it(
+    train_tiny: Train, load_vlm: LoadVLM, tmp_path: Path, asked: list[Request]
+) -> None:
+    base = tiny.qwen2_vl_2b(tmp_path / "2b")
+    folder = train_tiny(base=base)
+    before, after = load_file(base / "model.safetensors"), load_file(folder / WEIGHTS)
+    assert before.keys() == after.keys()
+    assert not torch.equal(before["model.embed_tokens.weight"], after["model.embed_tokens.weight"])
+    trained = load_vlm(folder / "checkpoint").base
+    assert torch.equal(trained.get_output_embeddings().weight, after["model.embed_tokens.weight"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_lora_leaves_an_adapter_and_the_base_alone(
     train_tiny: Train, load_vlm: LoadVLM, tmp_path: Path, asked: list[Request], kind: str
 ) -> None:
-    """The 7B recipe's ways: bfloat16, gradient checkpointing, the vision tower frozen."""
+    """The published recipes' ways: bfloat16, gradient checkpointing, the vision tower frozen."""
     base = getattr(tiny, kind)(tmp_path / kind)
     digest = folder_digest(base)
     published = {
@@ -43,7 +57,7 @@ def test_lora_leaves_an_adapter_and_the_base_alone(
     }
     folder = train_tiny(base=base, **LORA, **published)
     assert folder_digest(base) == digest
-    adapter = load_file(folder / "checkpoint/adapter_model.safetensors")
+    adapter = load_file(folder / ADAPTER)
     assert adapter
     assert not any("visual" in name for name in adapter)
     assert any(weight.abs().max() > 0 for name, weight in adapter.items() if "lora_B" in name)
@@ -54,9 +68,24 @@ def test_lora_leaves_an_adapter_and_the_base_alone(
     assert all(answer.text is not None for answer in vlm.retrieve(asked[:1]))
 
 
-def test_lora_reaches_the_vision_tower_unless_it_is_frozen(train_tiny: Train) -> None:
-    folder = train_tiny(**LORA)
-    assert any("visual" in name for name in load_file(folder / "checkpoint/adapter_model.safetensors"))
+@pytest.mark.parametrize("frozen", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradient_checkpointing_computes_layers_again_and_changes_nothing(
+    train_tiny: Train, tmp_path: Path, attended: list[str], kind: str, frozen: bool
+) -> None:
+    base = getattr(tiny, kind)(tmp_path / kind)
+    ways = {**LORA, "freeze_vision": frozen, "loop.steps": 2}
+
+    adapters, counts = [], []
+    for again in (False, True):
+        attended.clear()
+        folder = train_tiny(f"{again}", base=base, **ways, **{"loop.gradient_checkpointing": again})
+        adapters.append(load_file(folder / ADAPTER))
+        counts.append(len(attended))
+    assert counts[1] == 2 * counts[0] > 0
+    kept, computed = adapters
+    assert all(torch.equal(computed[name], weight) for name, weight in kept.items())
+    assert any("visual" in name for name in kept) == (not frozen)
 
 
 def test_lora_targets_that_are_not_there_are_refused(train_tiny: Train) -> None:

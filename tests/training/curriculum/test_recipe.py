@@ -13,7 +13,7 @@ from f2rcli.training.recipe import SftRecipe, load_recipe
 def test_each_is_made_of_what_its_sft_leaves() -> None:
     nano = load_recipe("nano-curriculum", CurriculumRecipe)
     big = load_recipe("f2rvlm-7b-curriculum", CurriculumRecipe)
-    assert (nano.base, nano.adapter) == ("hf:runs/sft/nano-sft/checkpoint", None)
+    assert (nano.base, nano.adapter) == ("f2rvlm-nano-sft", None)
     assert (nano.data, nano.precision) == ("mini-mldr-grpo", "float32")
     assert (big.requests, big.seed) == (None, None)
     assert big.base == load_recipe("f2rvlm-7b-sft", SftRecipe).base

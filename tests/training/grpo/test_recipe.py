@@ -30,7 +30,7 @@ def test_the_7b_recipe_is_the_published_one() -> None:
     assert (recipe.lora.rank, recipe.lora.alpha, recipe.lora.dropout) == (8, 32, 0.05)
 
 
-@pytest.mark.parametrize("size", ["nano", "f2rvlm-7b"])
+@pytest.mark.parametrize("size", ["nano", "f2rvlm-2b", "f2rvlm-3b", "f2rvlm-7b"])
 def test_it_goes_on_from_its_curriculum(size: str) -> None:
     """Its model and its data, and the file that it leaves."""
     before = load_recipe(f"{size}-curriculum", CurriculumRecipe)

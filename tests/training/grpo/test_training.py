@@ -8,6 +8,7 @@ from typing import Any
 
 import PIL.Image
 import pytest
+import tiny
 import torch
 from handmade import lines
 from recipes import write_grpo
@@ -150,18 +151,42 @@ def test_a_start_that_failed_leaves_the_folder_free(grpo: Grpo) -> None:
     assert (grpo(**{"loop.steps": 2}) / "checkpoint").is_dir()
 
 
+@pytest.mark.parametrize("kind", ["qwen2_vl", "qwen2_vl_2b", "qwen2_5_vl", "qwen3_vl"])
+def test_gradient_checkpointing_computes_layers_again_and_changes_nothing(
+    grpo: Grpo,
+    tmp_path: Path,
+    asked: list[Request],
+    load_vlm: LoadVLM,
+    attended: list[str],
+    kind: str,
+) -> None:
+    """In the published recipes' precision."""
+    base = getattr(tiny, kind)(tmp_path / kind)
+    ways = {"base": base, "precision": "bfloat16", "loop.steps": 2, "loop.prompts": 1}
+    plain = grpo("False", **ways, **{"loop.gradient_checkpointing": False}) / "checkpoint"
+    once = len(attended)
+    again = grpo("True", **ways, **{"loop.gradient_checkpointing": True}) / "checkpoint"
+    assert len(attended) - once > once > 0
+    kept, computed = (load_file(f / "adapter_model.safetensors") for f in (plain, again))
+    assert any(weight.abs().max() > 0 for name, weight in kept.items() if "lora_B" in name)
+    assert all(torch.equal(computed[name], weight) for name, weight in kept.items())
+    assert all(answer.text is not None for answer in load_vlm(base, again).retrieve(asked[:1]))
+
+
+@pytest.mark.parametrize("kind", ["qwen2_vl", "qwen2_vl_2b"])
 def test_over_an_adapter_it_leaves_one_adapter_of_both(
-    grpo: Grpo, train_tiny: Callable[..., Path], tiny_qwen2_vl: Path, load_vlm: LoadVLM
+    grpo: Grpo, train_tiny: Callable[..., Path], tmp_path: Path, load_vlm: LoadVLM, kind: str
 ) -> None:
     """Over the base: what SFT changed, and what GRPO changed as its last state has it."""
+    base = getattr(tiny, kind)(tmp_path / kind)
     lora = {"method": "lora", "lora.rank": 3, "lora.alpha": 6, "lora.dropout": 0.0}
-    sft = train_tiny("sft", **lora) / "checkpoint"
+    sft = train_tiny("sft", base=base, **lora) / "checkpoint"
     steps = {"loop.steps": 3, "loop.save_every": 1, "optimiser.learning_rate": 0.1}
-    folder = grpo(adapter=str(sft), **steps)
+    folder = grpo(base=base, adapter=str(sft), **steps)
     config = json.loads((folder / "checkpoint/adapter_config.json").read_text())
     assert config["r"] == 3 + 2
-    both = load_vlm(tiny_qwen2_vl, folder / "checkpoint").model.merge_and_unload().state_dict()
-    first = load_vlm(tiny_qwen2_vl, sft).model.merge_and_unload().state_dict()
+    both = load_vlm(base, folder / "checkpoint").model.merge_and_unload().state_dict()
+    first = load_vlm(base, sft).model.merge_and_unload().state_dict()
     name = "model.language_model.layers.0.self_attn.q_proj"
     weights = torch.load(folder / "state/step-2/state.pt", weights_only=True)["weights"]
     a, b = (
