@@ -3,6 +3,8 @@
 import importlib.util
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -36,11 +38,17 @@ def prepare(loaded: Loaded, lora: Lora | None, name: str, *, freeze_vision: bool
 def _with_lora(loaded: Loaded, lora: Lora, freeze_vision: bool) -> Any:
     from peft import get_peft_model
 
-    config = lora_config(loaded, lora, freeze_vision=freeze_vision)
+    with layers_found():
+        return get_peft_model(loaded.base, lora_config(loaded, lora, freeze_vision=freeze_vision))
+
+
+@contextmanager
+def layers_found() -> Iterator[None]:
+    """Raises InputError where PEFT finds no layer for an adapter."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # peft's, of transformers' next version
-            return get_peft_model(loaded.base, config)
+            yield
     except ValueError as error:
         raise InputError(f"lora.targets do not fit the model: {error}") from None
 

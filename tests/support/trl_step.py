@@ -1,4 +1,4 @@
-"""One step of TRL's GRPOTrainer with given completions and rewards, to compare ours with.
+"""One step of TRL's GRPOTrainer, to compare ours with.
 
 TRL is an implementation by others, and slow to import: only slow tests do.
 """
@@ -11,14 +11,15 @@ from datasets import Dataset
 from peft import LoraConfig
 from trl import GRPOConfig, GRPOTrainer
 
+from f2rcli.adapters.vlm.inputs import InputBuilder
 from f2rcli.tasks.images import open_image
 from f2rcli.tasks.types import Request
 
 GROUP = 8
 
 
-class GivenGroup(GRPOTrainer):
-    """TRL's trainer at the published settings, with completions and rewards given instead of made.
+class PublishedGroup(GRPOTrainer):
+    """TRL's trainer at the published settings, with `rewards` given instead of made.
 
     Its policy is `base` with a fresh adapter that is set to `adapter`'s weights, so that its reference
     is the base (for a model that comes with an adapter, TRL takes a copy of that). Rows are shuffled
@@ -72,13 +73,24 @@ class GivenGroup(GRPOTrainer):
         self.current_gradient_accumulation_steps = 1  # train() would set it
         self.model.train()
 
+    def rows(self, messages: list[dict[str, Any]], rewards: list[float]) -> dict[str, Any]:
+        """What TRL's loop hands to `compute_loss` for one prompt's group."""
+        self.rewards = rewards
+        made: dict[str, Any] = self._prepare_inputs([{"prompt": messages}] * GROUP)
+        return made
+
+    def _rewards_given(self, **_: Any) -> list[float]:
+        return self.rewards
+
+
+class GivenGroup(PublishedGroup):
+    """With given completions, too."""
+
     def step(
         self, messages: list[dict[str, Any]], completions: list[list[int]], rewards: list[float]
     ) -> dict[str, Any]:
-        """What TRL's loop hands to `compute_loss` for one prompt's group."""
-        self.completions, self.rewards = completions, rewards
-        rows: dict[str, Any] = self._prepare_inputs([{"prompt": messages}] * GROUP)
-        return rows
+        self.completions = completions
+        return self.rows(messages, rewards)
 
     def gradients(self, rows: dict[str, Any]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """The step's loss, and its gradient for every weight of the adapter by name."""
@@ -118,9 +130,9 @@ def in_our_order(
     return [values[there.index(each)][: len(each)] for each in completions]
 
 
-def as_messages(setting: Any, asked: Request) -> list[dict[str, Any]]:
+def as_messages(builder: InputBuilder, asked: Request) -> list[dict[str, Any]]:
     """The request's messages with the pictures themselves in place, as TRL takes them."""
-    messages, order, _ = setting.builder._messages(asked)
+    messages, order, _ = builder._messages(asked)
     files = {image.id: image.file for image in asked.dialogue.images}
     pictures = iter(open_image(files[image_id]) for image_id in order)
 

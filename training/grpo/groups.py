@@ -8,8 +8,7 @@ from typing import Any
 
 import torch
 
-from f2rcli.adapters.vlm import VLM
-from f2rcli.adapters.vlm.inputs import ModelInput
+from f2rcli.adapters.vlm.inputs import InputBuilder, ModelInput
 from f2rcli.adapters.vlm.loading import Loaded
 from f2rcli.tasks.answers import strict_lists
 from f2rcli.tasks.errors import InputError
@@ -99,13 +98,14 @@ class Groups:
     def __init__(
         self,
         loaded: Loaded,
-        vlm: VLM,
+        builder: InputBuilder,
         requests: Sequence[Request],
         order: Order,
         rewards: Rewards,
         recipe: GrpoRecipe,
+        ends: set[int],
     ) -> None:
-        self.loaded, self.builder, self.ends = loaded, vlm.inputs, vlm.ends
+        self.loaded, self.builder, self.ends = loaded, builder, ends
         self.requests, self.order, self.rewards = requests, order, rewards
         self.recipe = recipe
 

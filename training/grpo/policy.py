@@ -2,34 +2,42 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from f2rcli.adapters.vlm.loading import DTYPES, Loaded
 from f2rcli.training.checkpoint import write_checkpoint
 from f2rcli.training.recipe import Lora
-from f2rcli.training.tuning import lora_config, prepare
+from f2rcli.training.tuning import layers_found, lora_config, prepare
 
 SFT, GRPO, BOTH = "default", "grpo", "both"  # names of adapters; PEFT calls a model's first one so
 
 
+@dataclass(frozen=True)
 class Policy:
     """A new adapter over the SFT model; the reference is the model without it.
 
-    Where the SFT model is an adapter itself, both are active side by side. (Merged into the base, in 16
-    bits, most of an adapter as small as GRPO's would be rounded away.)
+    Where the SFT model is an adapter itself (`over_adapter`), both are active side by side. (Merged into
+    the base, in 16 bits, most of an adapter as small as GRPO's would be rounded away.) `name` is what
+    the finished adapter calls its base.
     """
 
-    def __init__(self, sft: Loaded, lora: Lora, name: str) -> None:
-        """`name` is what the finished adapter calls its base."""
-        self.name, self.over_adapter = name, sft.model is not sft.base
-        if self.over_adapter:
-            sft.base.requires_grad_(False)
+    loaded: Loaded
+    name: str
+    over_adapter: bool = False
+
+    @classmethod
+    def begin(cls, sft: Loaded, lora: Lora, name: str) -> Self:
+        """Raises InputError for layers that the model lacks."""
+        if sft.model is sft.base:
+            return cls(prepare(sft, lora, name, freeze_vision=True), name)
+        sft.base.requires_grad_(False)
+        with layers_found():
             sft.model.add_adapter(GRPO, lora_config(sft, lora, freeze_vision=True))
-            self.loaded = sft
-            self._activate()
-        else:
-            self.loaded = prepare(sft, lora, name, freeze_vision=True)
+        policy = cls(sft, name, over_adapter=True)
+        policy._activate()
+        return policy
 
     @property
     def model(self) -> Any:

@@ -95,7 +95,9 @@ def train(
 
         policy = _policy(recipe, parts.base, str(accelerator.device))
         vlm = VLM(policy.loaded, batch_size=recipe.loop.prompts)
-        groups = Groups(policy.loaded, vlm, requests, order, Rewards(weights, vectors), recipe)
+        groups = Groups(
+            policy.loaded, vlm.inputs, requests, order, Rewards(weights, vectors), recipe, vlm.ends
+        )
         steps = Steps(policy, groups, recipe, total, processes)
         validator = Validator(vlm, parts.validation, folder, processes)
         log = Log(folder, recipe.loop.log_every, note, accelerator, begun, as_read)
@@ -166,7 +168,7 @@ def _files(recipe: GrpoRecipe, vectors: Vectors | None) -> dict[str, str]:
 def _policy(recipe: GrpoRecipe, base: Base, device: str) -> Policy:
     sft = load(base.folder, base.adapter, recipe.precision, device, recipe.prompts.max_pixels)
     set_seed(recipe.seed)  # an adapter begins with random numbers
-    policy = Policy(sft, recipe.lora, base.name)
+    policy = Policy.begin(sft, recipe.lora, base.name)
     if recipe.loop.gradient_checkpointing:
         turn_on: Any = policy.loaded.base.activation_checkpointing_enable
         turn_on({"use_reentrant": False})

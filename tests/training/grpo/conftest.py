@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import tiny
 import torch
+from counting import Counts
 from peft import LoraConfig, get_peft_model
 from short_chats import picture, request
 
@@ -47,21 +48,8 @@ class Setting:
     def encode(self, request: Request) -> Prompt:
         return encode(self.loaded, self.build(request), self.builder)
 
-    def count(self) -> dict[str, int]:
-        """Counters that go up with every use: model calls, places in them, vision patches."""
-        counts = {"calls": 0, "places": 0, "patches": 0}
-
-        def on_model(module: Any, args: Any, given: dict[str, Any]) -> None:
-            counts["calls"] += 1
-            counts["places"] += given["inputs_embeds"].shape[0] * given["inputs_embeds"].shape[1]
-
-        def on_tower(module: Any, args: Any, given: dict[str, Any]) -> None:
-            counts["patches"] += len(args[0] if args else given["hidden_states"])
-
-        base: Any = self.loaded.base
-        base.model.language_model.register_forward_pre_hook(on_model, with_kwargs=True)
-        vision_tower(base).register_forward_pre_hook(on_tower, with_kwargs=True)
-        return counts
+    def count(self) -> Counts:
+        return Counts.of(self.loaded.base, self.loaded.processor)
 
 
 Open = Callable[..., Setting]

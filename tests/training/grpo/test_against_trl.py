@@ -40,7 +40,7 @@ def test_log_probabilities(
         tmp_path,
         temperature=temperature,
     )
-    rows = trainer.step(trl_step.as_messages(ours, pictured), COMPLETIONS, REWARDS)
+    rows = trainer.step(trl_step.as_messages(ours.builder, pictured), COMPLETIONS, REWARDS)
     assert rows["prompt_ids"].tolist() == [ours.build(pictured).ids] * len(COMPLETIONS)
     prompt = ours.encode(pictured)
     policy = log_probabilities(ours.model, prompt, COMPLETIONS, temperature).log_probs
@@ -65,7 +65,7 @@ def test_a_whole_step(
     trainer = trl_step.GivenGroup(
         theirs.model.unload(), setting.model, theirs.loaded.processor, tmp_path
     )
-    rows = trainer.step(trl_step.as_messages(setting, pictured), COMPLETIONS, REWARDS)
+    rows = trainer.step(trl_step.as_messages(setting.builder, pictured), COMPLETIONS, REWARDS)
     expected, gradients = trainer.gradients(rows)
     prompt = setting.encode(pictured)
     policy = log_probabilities(setting.model, prompt, COMPLETIONS, 1.0).log_probs

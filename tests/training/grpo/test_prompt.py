@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from counting import Counts
 from short_chats import picture, request
 
 from f2rcli.tasks.errors import InputError
@@ -21,7 +22,7 @@ def test_pictures_go_through_the_vision_tower_once(setting: Any, pictured: Reque
     prompt = setting.encode(pictured)
     one = setting.build(pictured)
     patches = sum(len(image["pixel_values"]) for image in one.images)
-    assert counts == {"calls": 0, "places": 0, "patches": patches}
+    assert counts == Counts(pictures=2, patches=patches)
     assert prompt.visual[0].shape == (sum(one.visual_tokens), 32)
     assert not prompt.visual[0].requires_grad
 
@@ -59,7 +60,7 @@ def test_positions_of_pictures_are_three_dimensional(setting: Any, tmp_path: Pat
 def test_text_alone_has_no_features(setting: Any, spoken: Request) -> None:
     counts = setting.count()
     prompt = setting.encode(spoken)
-    assert counts["patches"] == 0
+    assert counts.patches == 0
     assert prompt.seen() == {}
     assert prompt.positions[:, 0].tolist() == [list(range(prompt.length))] * 3
 

@@ -57,9 +57,9 @@ def test_the_prompt_goes_through_the_model_once(setting: Any, pictured: Request)
     counts = setting.count()
     completions = drawn(setting.model, prompt, 8, FREE, 10, 0)
     longest = max(map(len, completions))
-    assert counts["patches"] == 0
-    assert counts["calls"] == longest  # the prompt, then every token but the last
-    assert counts["places"] == prompt.length + 8 * (longest - 1)
+    assert counts.patches == 0
+    assert counts.calls == longest  # the prompt, then every token but the last
+    assert counts.places == prompt.length + 8 * (longest - 1)
 
 
 @pytest.mark.parametrize("kind", ["qwen2_vl", "windowed"])

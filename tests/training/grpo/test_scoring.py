@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import repeated
 import torch
+from counting import Counts
 
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.types import Request
@@ -86,7 +87,7 @@ def test_gradient_checkpointing(open_model: Open, pictured: Request, kind: str) 
     scored = log_probabilities(setting.model, setting.encode(pictured), COMPLETIONS, 1.0)
     forward = len(runs)
     gradients(setting, scored.log_probs)
-    assert forward == counts["calls"]
+    assert forward == counts.calls
     assert len(runs) == 2 * forward  # computed again on the way back
     assert_same(setting, pictured)
 
@@ -118,7 +119,7 @@ def test_the_prompt_goes_through_the_model_once(setting: Any, pictured: Request)
     counts = setting.count()
     log_probabilities(setting.model, prompt, COMPLETIONS, 1.0)
     places = prompt.length + sum(len(each) - 1 for each in COMPLETIONS)
-    assert counts == {"calls": 1, "places": places, "patches": 0}
+    assert counts == Counts(passes=[(1, places)])
 
 
 def test_logits_are_made_where_they_are_needed(setting: Any, pictured: Request) -> None:
