@@ -100,7 +100,7 @@ def test_what_is_no_curriculum_is_one_line(tmp_path: Path, values: list[Any], co
 
 
 def test_a_file_that_is_not_there_or_torn_is_one_line(file: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be read: No such file"):
+    with pytest.raises(InputError, match="no such file; `f2r train curriculum"):
         read_curriculum(tmp_path / "没有.jsonl")
     file.write_bytes(file.read_bytes()[:-9])
     with pytest.raises(InputError) as caught:
