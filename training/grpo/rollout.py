@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, GenerationConfig, LogitsProcessorList
+from transformers import Cache, DynamicCache, GenerationConfig, LogitsProcessorList
+from transformers.cache_utils import DynamicLayer
 from transformers.generation.logits_process import (
     TemperatureLogitsWarper,
     TopKLogitsWarper,
@@ -27,7 +28,7 @@ def roll_out(
     Samples are the policy's own: a repetition penalty or the like in the checkpoint's generation config
     is not applied. They depend on the seed, not on the global random state, and are those of
     repeated rows in `generate` at that seed. A shared prompt goes through the model once, and its KV
-    cache is repeated; a plain one is repeated. The model is in evaluation mode meanwhile. Raises
+    cache is repeated once; a plain one is repeated. The model is in evaluation mode meanwhile. Raises
     InputError for logits that are no numbers.
     """
     with _evaluating(model):
@@ -45,18 +46,18 @@ def _branches(model: Any, prompt: Shared, sampling: Sampling, ends: set[int], se
     warp: Any = _warpers(sampling)
     last = torch.tensor(sorted(ends), device=prompt.ids.device)
     running = torch.ones(count, 1, dtype=torch.bool, device=prompt.ids.device)
-    cache = DynamicCache()
+    once = DynamicCache()
     logits = model(
         input_ids=prompt.ids,
         position_ids=prompt.positions,
-        past_key_values=cache,
+        past_key_values=once,
         use_cache=True,
         logits_to_keep=1,
         **prompt.seen(),
     ).logits
     if not logits.isfinite().all():
         raise InputError("the policy's logits are no numbers", fix="lower learning_rate")
-    cache.batch_repeat_interleave(count)
+    cache = Cache([_Branches(layer, count, sampling.max_tokens) for layer in once.layers])
     logits = logits.expand(count, -1, -1)
     drawn: list[Tensor] = []
     while True:
@@ -71,6 +72,38 @@ def _branches(model: Any, prompt: Shared, sampling: Sampling, ends: set[int], se
             past_key_values=cache,
             use_cache=True,
         ).logits
+
+
+class _Branches(DynamicLayer):
+    """A layer's KV cache of a prompt, repeated, with room for what is written behind it.
+
+    The library's own grows by copying all of it, prompt included, for every token.
+    """
+
+    def __init__(self, prompt: Any, count: int, room: int) -> None:
+        super().__init__()
+        self.lazy_initialization(prompt.keys, prompt.values)
+        self.length = prompt.keys.shape[-2]
+        self._all_keys = self._with_room(prompt.keys, count, room)
+        self._all_values = self._with_room(prompt.values, count, room)
+
+    def _with_room(self, states: Tensor, count: int, room: int) -> Tensor:
+        """Count × heads × (length + room) × width, of 1 × heads × length × width."""
+        _, heads, length, width = states.shape
+        whole = states.new_empty(count, heads, length + room, width)
+        whole[:, :, :length] = states
+        return whole
+
+    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        end = self.length + key_states.shape[-2]
+        self._all_keys[:, :, self.length : end] = key_states
+        self._all_values[:, :, self.length : end] = value_states
+        self.length = end
+        self.keys, self.values = self._all_keys[:, :, :end], self._all_values[:, :, :end]
+        return self.keys, self.values
+
+    def get_seq_length(self) -> int:
+        return self.length
 
 
 def _rows(model: Any, prompt: Plain, sampling: Sampling, ends: set[int], seed: int) -> Tensor:
