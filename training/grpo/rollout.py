@@ -74,16 +74,16 @@ def _branches(model: Any, prompt: Shared, sampling: Sampling, ends: set[int], se
         ).logits
 
 
-class _Branches(DynamicLayer):
+class _Branches(DynamicLayer):  # type: ignore[no-untyped-call]
     """A layer's KV cache of a prompt, repeated, with room for what is written behind it.
 
     The library's own grows by copying all of it, prompt included, for every token.
     """
 
     def __init__(self, prompt: Any, count: int, room: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.lazy_initialization(prompt.keys, prompt.values)
-        self.length = prompt.keys.shape[-2]
+        self.length: int = prompt.keys.shape[-2]
         self._all_keys = self._with_room(prompt.keys, count, room)
         self._all_values = self._with_room(prompt.values, count, room)
 
@@ -94,7 +94,9 @@ class _Branches(DynamicLayer):
         whole[:, :, :length] = states
         return whole
 
-    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any
+    ) -> tuple[Tensor, Tensor]:
         end = self.length + key_states.shape[-2]
         self._all_keys[:, :, self.length : end] = key_states
         self._all_values[:, :, self.length : end] = value_states
