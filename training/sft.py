@@ -52,9 +52,6 @@ def train(
     """
     folder = TrainingFolder(out)
     as_read = json.loads(json.dumps(asdict(recipe)))
-    if folder.finished(as_read):
-        note(f"{out}: finished already")
-        return folder.checkpoint
     if recipe.lora:
         check_peft()
     check_trackers(recipe.report, out)
@@ -62,6 +59,9 @@ def train(
     writes = args.should_save
     if not writes:
         note, on_progress = (lambda line: None), (lambda done, total: None)
+    if folder.finished(as_read):
+        note(f"{out}: finished already")
+        return folder.checkpoint if writes else None
     parts = Ingredients.find(recipe.base, recipe.data, recipe.validation, recipe.seed, data_root)
 
     with folder.locked() if writes else contextlib.nullcontext():
@@ -72,7 +72,8 @@ def train(
         args.distributed_state.wait_for_everyone()
         step, state = folder.latest_state()
 
-        loaded = _load(recipe, parts.base, state, str(args.device))
+        with out_of_memory_explained(lambda: step + 1, SMALLER):
+            loaded = _load(recipe, parts.base, state, str(args.device))
         vlm = VLM(loaded, batch_size=recipe.loop.batch_size)
         samples = _samples(recipe, parts.data, vlm, folder, args, note)
         validator = Validator(vlm, parts.validation, folder, args.distributed_state)

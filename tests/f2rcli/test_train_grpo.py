@@ -9,6 +9,8 @@ import pytest
 from handmade import lines
 from recipes import write_grpo
 
+from f2rcli.adapters.checkpoints import provenance
+
 Run = Callable[..., Any]
 FEW = {"loop.steps": 2, "loop.save_every": 1, "loop.log_every": 1, "validation.every": 2}
 
@@ -52,6 +54,23 @@ def test_in_the_order_of_a_curriculum(
     assert asked == example_curriculum[:4]
     record = json.loads(Path("runs/grpo/小/training.json").read_text(encoding="utf-8"))
     assert len(record["identity"]["curriculum"]) == 64
+    assert "another model" not in ended.err  # it does not say of which it is
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_curriculum_of_another_model_is_told(
+    f2r: Run, tiny_qwen2_vl: Path, tmp_path: Path, example_curriculum: list[str], own: bool
+) -> None:
+    changes = FEW | {"curriculum": "课程.jsonl", "loop.steps": 1}
+    recipe = write_grpo(tmp_path / "小.toml", tiny_qwen2_vl, "example", **changes)
+    file = Path("课程.jsonl")
+    origin, *samples = lines(file)
+    digest = provenance(tiny_qwen2_vl)["digest"] if own else "0" * 64
+    origin["curriculum"]["run"] = {"identity": {"model": {"checkpoint": digest}}}
+    file.write_text("".join(json.dumps(line) + "\n" for line in [origin, *samples]), encoding="utf-8")
+    ended = f2r("train", "grpo", "--config", recipe, "--device", "cpu")
+    assert ended.code == 0, ended.err
+    assert ("made of another model's answers" in ended.err) == (not own)
 
 
 @pytest.fixture

@@ -29,6 +29,14 @@ class CurriculumFile(NamedTuple):
     origin: dict[str, Any]
     chosen: list[Chosen]
 
+    @property
+    def model(self) -> tuple[str, str | None] | None:
+        """Digests of the checkpoint that was asked and of the adapter over it; None for predictions."""
+        if not self.origin.get("run"):
+            return None
+        model = self.origin["run"]["identity"]["model"]
+        return model["checkpoint"], model.get("adapter")
+
 
 def write_curriculum(path: Path, origin: dict[str, Any], curriculum: Curriculum) -> None:
     with replacing(path) as file:

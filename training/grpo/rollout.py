@@ -55,12 +55,12 @@ def _branches(model: Any, prompt: Shared, sampling: Sampling, ends: set[int], se
         logits_to_keep=1,
         **prompt.seen(),
     ).logits
-    if not logits.isfinite().all():
-        raise InputError("the policy's logits are no numbers", fix="lower learning_rate")
     cache = Cache([_Branches(layer, count, sampling.max_tokens) for layer in once.layers])
     logits = logits.expand(count, -1, -1)
     drawn: list[Tensor] = []
     while True:
+        if not logits.isfinite().all():
+            raise InputError("the policy's logits are no numbers", fix="lower learning_rate")
         scores = warp(prompt.ids, logits[:, -1].float())
         drawn.append(torch.multinomial(scores.softmax(-1), 1, generator=generator))
         running &= ~torch.isin(drawn[-1], last)

@@ -16,7 +16,7 @@ from f2rcli.tasks.datasets import file_digest
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.similarity import Vectors
 from f2rcli.tasks.slicing import MAX_TURNS, slice_request
-from f2rcli.training.curriculum.file import ordered_requests
+from f2rcli.training.curriculum.file import ordered_requests, read_curriculum
 from f2rcli.training.failures import out_of_memory_explained
 from f2rcli.training.folder import TrainingFolder, publish
 from f2rcli.training.grpo.groups import Groups
@@ -59,9 +59,6 @@ def train(
     """
     folder = TrainingFolder(out)
     as_read = json.loads(json.dumps(asdict(recipe)))
-    if folder.finished(as_read):
-        note(f"{out}: finished already")
-        return folder.checkpoint
     check_peft()
     check_trackers(recipe.report, out)
     accelerator = Accelerator(
@@ -72,6 +69,9 @@ def train(
     processes, writes = PartialState(), accelerator.is_main_process
     if not writes:
         note, on_progress = (lambda line: None), (lambda done, total: None)
+    if folder.finished(as_read):
+        note(f"{out}: finished already")
+        return folder.checkpoint if writes else None
     _check_shares(recipe, processes)
     parts = Ingredients.find(
         recipe.base, recipe.data, recipe.validation, recipe.seed, data_root, recipe.adapter
@@ -84,14 +84,21 @@ def train(
     vectors = vectors_for(weights, chosen, recipe.encoder, str(accelerator.device))
     note(f"{len(requests)} prompts, {total} steps" + _in_words(dropped))
 
-    with folder.locked() if writes else contextlib.nullcontext():
+    number = 0
+    with (
+        folder.locked() if writes else contextlib.nullcontext(),
+        out_of_memory_explained(lambda: number + 1, SMALLER),
+    ):
         if writes:
             identity, described = parts.described()
             identity |= {"recipe": as_read, **_files(recipe, vectors)}
             folder.begin(identity, described, environment(accelerator.device))
+            if line := _other_model(recipe, identity):
+                note(line)
             folder.note(samples={"prompts": len(requests), "dropped": dropped, "steps": total})
         processes.wait_for_everyone()
         begun, state = folder.latest_state()
+        number = begun
 
         policy = _policy(recipe, parts.base, str(accelerator.device))
         vlm = VLM(policy.loaded, batch_size=recipe.loop.prompts)
@@ -105,19 +112,17 @@ def train(
             steps.restore(state)
             note(f"going on from step {begun}")
         on_progress(begun, total)
-        number = begun
-        with out_of_memory_explained(lambda: number + 1, SMALLER):
-            for number in range(begun, total):
-                figures, samples = steps.take(number)
-                log.step(number + 1, figures, samples, last=number + 1 == total)
-                if (number + 1) % recipe.validation.every == 0 or number + 1 == total:
-                    log.validation(number + 1, validator.scores(number + 1))
-                if (number + 1) % recipe.loop.save_every == 0 and number + 1 < total:
-                    processes.wait_for_everyone()
-                    if writes:
-                        folder.keep(steps.save(folder.unfinished), number + 1)
-                    processes.wait_for_everyone()
-                on_progress(number + 1, total)
+        for number in range(begun, total):
+            figures, samples = steps.take(number)
+            log.step(number + 1, figures, samples, last=number + 1 == total)
+            if (number + 1) % recipe.validation.every == 0 or number + 1 == total:
+                log.validation(number + 1, validator.scores(number + 1))
+            if (number + 1) % recipe.loop.save_every == 0 and number + 1 < total:
+                processes.wait_for_everyone()
+                if writes:
+                    folder.keep(steps.save(folder.unfinished), number + 1)
+                processes.wait_for_everyone()
+            on_progress(number + 1, total)
         if writes:
             final = folder.unfinished / "checkpoint"
             policy.write(parts.base.folder, recipe.save_as, final)
@@ -152,6 +157,16 @@ def _chosen(recipe: GrpoRecipe, parts: Ingredients) -> tuple[Selection, list[str
         raise InputError("every prompt has more images than prompts.max_images", where=recipe.name)
     dropped = [request.id for request in requests if len(request.dialogue.images) > limit]
     return replace(parts.data, requests=kept), dropped
+
+
+def _other_model(recipe: GrpoRecipe, identity: dict[str, Any]) -> str | None:
+    """A remark if the curriculum is of what was difficult for another model."""
+    if not recipe.curriculum:
+        return None
+    model = read_curriculum(Path(recipe.curriculum)).model
+    if model in (None, (identity["base"], identity.get("adapter"))):
+        return None
+    return f"{recipe.curriculum}: made of another model's answers than {recipe.base}'s"
 
 
 def _in_words(dropped: list[str]) -> str:
