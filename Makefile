@@ -54,7 +54,7 @@ wheel: $(READY)  ## the built wheel works in an empty environment, outside the c
 
 $(READY): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q -c constraints.txt -e ".[all,dev]"
+	$(BIN)/pip install -q -c constraints.txt -e ".[dev]"
 	touch $(READY)
 
 $(SLOW): $(READY)

@@ -27,7 +27,7 @@ from f2rcli.training.ingredients import (
 from f2rcli.training.recipe import SftRecipe
 from f2rcli.training.samples import Samples
 from f2rcli.training.trainer import AnswerTrainer, Keeper, arguments
-from f2rcli.training.tuning import check_peft, prepare
+from f2rcli.training.tuning import prepare
 from f2rcli.training.validation import Validator
 
 SMALLER = (
@@ -52,8 +52,6 @@ def train(
     """
     folder = TrainingFolder(out)
     as_read = json.loads(json.dumps(asdict(recipe)))
-    if recipe.lora:
-        check_peft()
     check_trackers(recipe.report, out)
     args = arguments(recipe, folder.unfinished, choose_device(device))
     writes = args.should_save

@@ -1,6 +1,5 @@
 """Which weights are trained: all of them or an adapter's, with or without the vision tower."""
 
-import importlib.util
 import re
 import warnings
 from collections.abc import Iterator
@@ -14,11 +13,6 @@ from transformers import PreTrainedModel
 from f2rcli.adapters.vlm.loading import Loaded, vision_tower
 from f2rcli.tasks.errors import InputError
 from f2rcli.training.recipe import Lora
-
-
-def check_peft() -> None:
-    if importlib.util.find_spec("peft") is None:
-        raise InputError("LoRA needs peft", fix="pip install 'f2rcli[train]'")
 
 
 def prepare(loaded: Loaded, lora: Lora | None, name: str, *, freeze_vision: bool) -> Loaded:

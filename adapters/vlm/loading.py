@@ -1,7 +1,6 @@
 """A checkpoint folder as a model and a processor, or a clear line that says why not."""
 
 import copy
-import importlib.util
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,8 +133,6 @@ def _dtype(name: str, device: str) -> Any:
 
 def _with_adapter(base: PreTrainedModel, folder: Path) -> Any:
     """The adapter on top of its base, not merged into it, so that it computes what was trained."""
-    if importlib.util.find_spec("peft") is None:
-        raise InputError("an adapter needs peft", fix="pip install 'f2rcli[train]'")
     from peft import PeftModel, get_peft_model_state_dict
 
     try:

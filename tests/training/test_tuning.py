@@ -1,6 +1,5 @@
 """Which weights are trained: the tower left alone, adapters as an evaluation loads them."""
 
-import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -91,14 +90,3 @@ def test_gradient_checkpointing_computes_layers_again_and_changes_nothing(
 def test_lora_targets_that_are_not_there_are_refused(train_tiny: Train) -> None:
     with pytest.raises(InputError, match=r"lora\.targets do not fit"):
         train_tiny(**LORA, **{"lora.targets": ["nonesuch"]})
-
-
-def test_without_peft_the_install_command_is_told(
-    train_tiny: Train, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *rest: None if name == "peft" else find(name, *rest)
-    )
-    with pytest.raises(InputError, match=r"pip install 'f2rcli\[train\]'"):
-        train_tiny(**LORA)

@@ -34,7 +34,6 @@ from f2rcli.training.ingredients import (
     environment,
 )
 from f2rcli.training.rewards import Rewards, vectors_for
-from f2rcli.training.tuning import check_peft
 from f2rcli.training.validation import Validator
 
 SMALLER = (
@@ -59,7 +58,6 @@ def train(
     """
     folder = TrainingFolder(out)
     as_read = json.loads(json.dumps(asdict(recipe)))
-    check_peft()
     check_trackers(recipe.report, out)
     accelerator = Accelerator(
         cpu=choose_device(device) == "cpu",

@@ -1,6 +1,5 @@
 """A LoRA adapter over its base: it is used, recorded, and refused where it does not fit."""
 
-import importlib.util
 import json
 import shutil
 import warnings
@@ -138,14 +137,3 @@ def test_a_torn_adapter_is_refused(tiny_qwen2_vl: Path, broken: Path, load_vlm: 
 def test_a_checkpoint_is_no_adapter(tiny_qwen2_vl: Path, load_vlm: LoadVLM, tmp_path: Path) -> None:
     other = tiny.qwen2_vl(tmp_path / "other", seed=1)
     assert "no adapter_config.json" in refused(load_vlm, tiny_qwen2_vl, other)
-
-
-def test_without_peft_the_install_command_is_told(
-    tiny_qwen2_vl: Path, adapter: Path, load_vlm: LoadVLM, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *rest: None if name == "peft" else find(name, *rest)
-    )
-    with pytest.raises(InputError, match="pip install"):
-        load_vlm(tiny_qwen2_vl, adapter=str(adapter))
