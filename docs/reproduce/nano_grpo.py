@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 SEEDS = (0, 1, 2)
-MORE_STEPS = 340  # of SFT: as many seconds on one thread as an epoch of GRPO
+MORE_STEPS = 130  # of SFT: as many seconds of a processor as an epoch of GRPO
 START = "f2rvlm-nano-sft"
 
 
