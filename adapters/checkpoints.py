@@ -18,7 +18,7 @@ def find_checkpoint(
     name: str,
     needed: str = "config.json",
     *,
-    option: str = "--model",
+    option: str = "--model hf:",
     pickled: bool = False,
     fetch: bool = True,
 ) -> Path:
@@ -63,7 +63,7 @@ def _from_hub(name: str, option: str, pickled: bool, fetch: bool) -> Path:
     missing = InputError(
         f"no checkpoint {name}: neither a folder nor in the hub cache {constants.HF_HUB_CACHE}",
         fix=f"`hf download {name}` fetches it where there is internet; a copy elsewhere is used with "
-        f"{option} hf:/path/to/folder",
+        f"{option}/path/to/folder",
     )
     if name.count("/") != 1 or name.startswith((".", "/", "~", SHIPPED)):
         raise InputError("no such folder", where=name)
@@ -82,14 +82,16 @@ def _from_hub(name: str, option: str, pickled: bool, fetch: bool) -> Path:
     raise missing
 
 
-def folder_digest(folder: Path) -> str:
-    """SHA-256 over names and contents of what a checkpoint is loaded from."""
+def folder_digest(folder: Path, *, deep: bool = False) -> str:
+    """SHA-256 over names and contents of what a checkpoint is loaded from (`deep`: also of what is in
+    the folders in it)."""
     digest = hashlib.sha256()
-    files = sorted({file for pattern in WANTED for file in folder.glob(pattern)})
+    find = folder.rglob if deep else folder.glob
+    files = sorted({file for pattern in WANTED for file in find(pattern)})
     if not any(folder.glob("*.safetensors")):
-        files += folder.glob(PICKLED)
+        files += sorted(find(PICKLED))
     for file in files:
-        digest.update(f"{file.name} {file_digest(file)}\n".encode())
+        digest.update(f"{file.relative_to(folder).as_posix()} {file_digest(file)}\n".encode())
     return digest.hexdigest()
 
 

@@ -21,12 +21,17 @@ Rule = tuple[str, Callable[[Any], bool]]
 TEXT: Rule = ("text", lambda value: isinstance(value, str) and bool(value))
 COUNT: Rule = ("a whole number above 0", lambda value: type(value) is int and value > 0)
 SHARE: Rule = ("a number from 0 to 1", lambda value: type(value) in (int, float) and 0 <= value <= 1)
+COSINE: Rule = ("a number from -1 to 1", lambda value: type(value) in (int, float) and -1 <= value <= 1)
+WITH_TEXT: Rule = (
+    "a text with {text} in it",
+    lambda value: isinstance(value, str) and "{text}" in value,
+)
 SIZES: Rule = (
     "a table of texts",
     lambda value: isinstance(value, dict) and all(isinstance(v, str) for v in value.values()),
 )
 OWN_MODULE = "f2r_model_"  # what the modules of users' own classes are called
-SHARED: dict[str, Rule] = {"trained": TEXT, "about": TEXT, "size": TEXT, "sizes": SIZES}
+SHARED: dict[str, Rule] = {"trained": TEXT, "about": TEXT, "checked": TEXT, "size": TEXT, "sizes": SIZES}
 KINDS: dict[str, dict[str, Rule]] = {  # kind → the settings that its rows may have
     "random": {"share": SHARE},
     "everything": {},
@@ -40,9 +45,20 @@ KINDS: dict[str, dict[str, Rule]] = {  # kind → the settings that its rows may
         "max_pixels": COUNT,
         "max_new_tokens": COUNT,
     },
+    "embedding": {
+        **dict.fromkeys(("checkpoint", "image_prompt", "chosen_on", "chosen_with", "searched"), TEXT),
+        **dict.fromkeys(("query_prompt", "text_prompt"), WITH_TEXT),
+        **dict.fromkeys(("utterance_threshold", "image_threshold"), COSINE),
+        **dict.fromkeys(("context", "top_k"), COUNT),
+    },
     "python": {"file": TEXT, "class": TEXT},
 }
-NEEDED = {"transformers": ["checkpoint"], "python": ["file", "class"], "bm25": ["cutoff"]}
+NEEDED = {
+    "transformers": ["checkpoint"],
+    "embedding": ["checkpoint"],
+    "python": ["file", "class"],
+    "bm25": ["cutoff"],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +74,7 @@ class Settings:
     max_pixels: int | None = None
     max_new_tokens: int | None = None
     logprobs: bool = False
+    top_k: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +152,13 @@ def _parse_row(name: str, table: Any, where: str) -> ModelRow:
 
 
 def find_row(name: str, rows: dict[str, ModelRow]) -> ModelRow:
-    """The row for `name`, `name:size`, `hf:PATH-or-id` or `file.py:Class`. Raises InputError."""
+    """The row for a name, name:size, hf:PATH, embed:PATH or file.py:Class. Raises InputError."""
     if name in rows:
         return rows[name]
     head, _, tail = name.partition(":")
-    if head == "hf" and tail:
-        return ModelRow(name, "transformers", "unknown", settings={"checkpoint": tail})
+    for prefix, kind in (("hf", "transformers"), ("embed", "embedding")):
+        if head == prefix and tail:
+            return ModelRow(name, kind, "unknown", settings={"checkpoint": tail})
     file, _, cls = name.rpartition(":")
     if file.endswith(".py") and cls:
         return ModelRow(name, "python", "own", settings={"file": file, "class": cls})
@@ -152,7 +170,8 @@ def find_row(name: str, rows: dict[str, ModelRow]) -> ModelRow:
         raise InputError(f"{head} has no size {tail!r}; it has {', '.join(rows[head].sizes)}")
     raise InputError(
         f"no model {name!r}",
-        fix="`f2r models` lists the names; hf:PATH is any checkpoint, file.py:Class a class of yours",
+        fix="`f2r models` lists the names; hf:PATH is any checkpoint, embed:PATH any encoder, "
+        "file.py:Class a class of yours",
     )
 
 
@@ -184,6 +203,12 @@ def _transformers(row: ModelRow, settings: Settings) -> Retriever:
     from f2rcli.adapters.vlm import VLM
 
     return VLM.load(row.settings, settings)
+
+
+def _embedding(row: ModelRow, settings: Settings) -> Retriever:
+    from f2rcli.adapters.embedding import EmbeddingRetriever
+
+    return EmbeddingRetriever.load(row, settings)
 
 
 def _python(row: ModelRow, settings: Settings) -> Retriever:
@@ -219,5 +244,6 @@ _BUILDERS: dict[str, Callable[[ModelRow, Settings], Retriever]] = {
     "oracle": _reference,
     "bm25": _bm25,
     "transformers": _transformers,
+    "embedding": _embedding,
     "python": _python,
 }

@@ -42,7 +42,7 @@ class ListCommand(click.Command):
     multiple=True,
     required=True,
     metavar="MODEL…",
-    help="Names from `f2r models`, hf:PATH, or file.py:Class; several may follow.",
+    help="Names from `f2r models`, hf:PATH, embed:PATH, or file.py:Class; several may follow.",
 )
 @click.option(
     "-t",
@@ -86,6 +86,12 @@ class ListCommand(click.Command):
 @click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--max-pixels", type=click.IntRange(min=784), help="Pixels an image. Default: 602112.")
 @click.option("--max-new-tokens", type=click.IntRange(min=1), help="Default: from the dialogue's ids.")
+@click.option(
+    "--top-k",
+    type=click.IntRange(min=1),
+    metavar="K",
+    help="An embedding model takes the K nearest utterances and K nearest images, not by thresholds.",
+)
 @click.option(
     "--encoder",
     metavar="NAME",
@@ -136,6 +142,13 @@ def _rows(models: tuple[str, ...], options: dict[str, Any]) -> "list[ModelRow]":
 
     known = load_rows(options["registry"])
     rows = [find_row(name, known) for name in dict.fromkeys(models)]
+    embedding = [row for row in rows if row.kind == "embedding"]
+    if options["top_k"] and not embedding:
+        raise click.UsageError("--top-k needs a model of kind embedding")
+    for row in embedding:  # before any other has run
+        from f2rcli.adapters.embedding import choose_rule
+
+        choose_rule(row, options["top_k"])
     if not options["adapter"]:
         return rows
     if [row.kind for row in rows].count("transformers") != 1:
@@ -193,7 +206,7 @@ def _run(
     from f2rcli.adapters.registry import Settings, build
     from f2rcli.results.evaluate import evaluate
 
-    names = ("seed", "adapter", "dtype", "device", "batch_size", "max_pixels", "max_new_tokens")
+    names = ("seed", "adapter", "dtype", "device", "batch_size", "max_pixels", "max_new_tokens", "top_k")
     if row.kind == "transformers":
         reporter.note(f"{row.name}: loading its checkpoint")
     retriever = build(row, Settings(**{name: options[name] for name in names}))
@@ -203,12 +216,13 @@ def _run(
     for selection in selections:
         chosen_on = row.settings.get("chosen_on")
         if chosen_on and selection.file_digest() in chosen_on:
-            reporter.note(f"{row.name}: its cut-off was chosen on {selection.task.path} itself")
+            chosen = "cut-off was" if row.kind == "bm25" else "thresholds were"
+            reporter.note(f"{row.name}: its {chosen} chosen on {selection.task.path} itself")
         with reporter.run(f"{row.name} on {selection.task.name}") as progress:
             runs.append(evaluate(row, retriever, selection, options["out"], progress))
     del retriever
     gc.collect()
-    if row.kind == "transformers":
+    if row.kind in ("transformers", "embedding"):
         import torch
 
         torch.cuda.empty_cache()

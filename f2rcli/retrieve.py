@@ -10,7 +10,10 @@ from f2rcli import EXIT_UNANSWERED
 
 @click.command("retrieve")
 @click.option(
-    "-m", "--model", required=True, help="A name from `f2r models`, hf:PATH, or file.py:Class."
+    "-m",
+    "--model",
+    required=True,
+    help="A name from `f2r models`, hf:PATH, embed:PATH, or file.py:Class.",
 )
 @click.argument("dialogue")
 @click.argument("query")
@@ -27,6 +30,12 @@ from f2rcli import EXIT_UNANSWERED
 @click.option("--registry", type=click.Path(path_type=Path), help="Model rows of your own (TOML).")
 @click.option("--adapter", help="A LoRA adapter over the model's checkpoint.")
 @click.option("--device", help="cpu, cuda, cuda:1 …, or auto: over all GPUs.")
+@click.option(
+    "--top-k",
+    type=click.IntRange(min=1),
+    metavar="K",
+    help="An embedding model takes the K nearest utterances and K nearest images.",
+)
 @click.option("--allow-outside-images", is_flag=True, help="Let image paths leave the file's folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print the fragment as JSON.")
 def command(
@@ -39,6 +48,7 @@ def command(
     registry: Path | None,
     adapter: str | None,
     device: str | None,
+    top_k: int | None,
     allow_outside_images: bool,
     as_json: bool,
 ) -> int:
@@ -59,10 +69,12 @@ def command(
     row = find_row(model, load_rows(registry))
     if adapter and row.kind != "transformers":
         raise click.UsageError("--adapter needs a model that is a checkpoint")
+    if top_k and row.kind != "embedding":
+        raise click.UsageError("--top-k needs a model of kind embedding")
     file = load_task(dialogue).path
     chat = read_dialogue(file, wanted)
     template = choose_template(prompt, prompt_from) or PromptTemplate.by_language()
-    retriever = build(row, Settings(adapter=adapter, device=device))
+    retriever = build(row, Settings(adapter=adapter, device=device, top_k=top_k))
     images = ImageFolder((file.parent,), allow_outside_images)
     found = ask(retriever, chat, query, template, images)
     for failure in found.failures:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from f2rcli.results.curve import RunCurve
 from f2rcli.results.runs import PREDICTIONS, SCORES, RunFolder
 from f2rcli.results.selection import Selection
 from f2rcli.results.writing import replacing, write_json
@@ -29,21 +30,25 @@ def derive(
     max_turns: int | None,
     vectors: Vectors | None = None,
 ) -> None:
-    """Write predictions.jsonl (dataset order, slices merged) and scores.json.
+    """Write predictions.jsonl (dataset order, slices merged) and scores.json; curve.json of a run that
+    keeps similarities.
 
     Without `vectors`, relevance and coherence are not measured.
     """
     attempts = run.attempts()
+    curve = RunCurve(run)
     with replacing(run.path / PREDICTIONS) as file:
 
         def written() -> Iterator[Prediction]:
             for request in requests:
                 line = _line(request, slice_request(request, max_turns), attempts)
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                curve.add(request, attempts.get(request.id))
                 yield _embedded(parse_prediction(line, request.id), request, vectors)
 
         scores = _scores(written())
     write_json(run.path / SCORES, scores)
+    curve.write()
 
 
 def rescore(run: RunFolder) -> None:

@@ -16,6 +16,7 @@ PACKAGES = (
     "peft",
     "pillow",
     "safetensors",
+    "sentence-transformers",
     "tokenizers",
     "torch",
     "torchvision",

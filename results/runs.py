@@ -19,11 +19,12 @@ from f2rcli.tasks.probes import NEEDS
 from f2rcli.tasks.scoring import PROTOCOLS
 from f2rcli.tasks.types import FAILURE_KINDS, Failure, Retrieval, digest
 
-RECORD, ANSWERS, PREDICTIONS, SCORES = (
+RECORD, ANSWERS, PREDICTIONS, SCORES, CURVE = (
     "run.json",
     "answers.jsonl",
     "predictions.jsonl",
     "scores.json",
+    "curve.json",
 )
 LOCK = ".lock"
 

@@ -13,7 +13,10 @@ from f2rcli.tasks.mini.cache import cache_root
 
 WAIT = 60  # seconds for another process to finish its batch
 AT_ONCE = 500  # keys a question
-TABLE = "CREATE TABLE IF NOT EXISTS embeddings (key TEXT PRIMARY KEY, vector BLOB, cut INTEGER)"
+TABLE = (
+    "CREATE TABLE IF NOT EXISTS vectors "
+    "(key TEXT PRIMARY KEY, vector BLOB, number INTEGER, cut INTEGER)"  # number: of several vectors
+)
 T = TypeVar("T")
 
 
@@ -35,20 +38,24 @@ class EmbeddingCache:
             for begin in range(0, len(keys), AT_ONCE):
                 some = keys[begin : begin + AT_ONCE]
                 marks = ",".join("?" * len(some))
-                rows = db.execute(f"SELECT * FROM embeddings WHERE key IN ({marks})", some)
-                for key, vector, cut in rows:
-                    found[key] = Embedding(np.frombuffer(vector, np.float32), bool(cut))
+                rows = db.execute(f"SELECT * FROM vectors WHERE key IN ({marks})", some)
+                for key, content, number, cut in rows:
+                    vector = np.frombuffer(content, np.float32)
+                    shaped = vector if number is None else vector.reshape(number, -1)
+                    found[key] = Embedding(shaped, bool(cut))
             return found
 
         return self._do(select)
 
     def write(self, embeddings: Mapping[str, Embedding]) -> None:
         """All of them or none. Raises InputError if the cache cannot be written."""
-        rows = [
-            (key, np.asarray(one.vector, np.float32).tobytes(), one.cut)
-            for key, one in embeddings.items()
-        ]
-        self._do(lambda db: db.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?)", rows))
+        rows = []
+        for key, one in embeddings.items():
+            vector = np.asarray(one.vector, np.float32)
+            number = len(vector) if vector.ndim > 1 else None
+            rows.append((key, vector.tobytes(), number, one.cut))
+        insert = "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)"
+        self._do(lambda db: db.executemany(insert, rows))
 
     def _do(self, work: Callable[[sqlite3.Connection], T], *, again: bool = True) -> T:
         try:

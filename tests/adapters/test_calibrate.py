@@ -68,13 +68,13 @@ def chats(tmp_path: Path) -> Path:
 
 def test_the_written_row_is_a_registry_row(chats: Path, tmp_path: Path) -> None:
     task = load_task(str(chats))
-    row, chosen = calibrated_row(load_rows()["bm25"], task, "bm25 聊天")
+    made = calibrated_row(load_rows()["bm25"], task, "bm25 聊天")
     file = tmp_path / "rows.toml"
-    write_row(file, row)
+    write_row(file, made.row)
     loaded = find_row("bm25 聊天", load_rows(file))
     assert loaded.kind == "bm25"
-    assert loaded.settings["cutoff"] == chosen.value
-    assert chosen.requests == 2
+    assert {"cutoff": loaded.settings["cutoff"]} == made.chosen
+    assert made.requests == 2
     origin = loaded.settings["chosen_on"]
     assert "聊天.json" in origin
     assert "2 requests" in origin
@@ -102,9 +102,15 @@ def test_nothing_is_chosen_on_mini_wechat_nor_on_a_sibling(small_mini: Path, tmp
 
 def test_a_cutoff_may_be_chosen_on_the_mini_sets_that_are_not_for_testing(small_mini: Path) -> None:
     for spec in ("mini-mldr", "mini-mldr-train"):
-        row, chosen = calibrated_row(load_rows()["bm25"], load_task(spec), "mine")
-        assert chosen.requests == REQUESTS
-        assert f"{spec}.jsonl, {REQUESTS} requests" in row
+        made = calibrated_row(load_rows()["bm25"], load_task(spec), "mine")
+        assert made.requests == REQUESTS
+        assert f"{spec}.jsonl, {REQUESTS} requests, SHA-256" in made.row
+
+
+def test_of_a_subsample_the_row_says_of_how_many(small_mini: Path) -> None:
+    made = calibrated_row(load_rows()["bm25"], load_task("mini-mldr"), "mine", limit=5)
+    assert made.requests == 5
+    assert f"mini-mldr.jsonl, 5 requests of {REQUESTS} (seed 0), SHA-256" in made.row
 
 
 @pytest.mark.parametrize("name", ["random", "oracle", "qwen2-vl"])

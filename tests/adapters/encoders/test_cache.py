@@ -63,7 +63,7 @@ def test_what_was_not_written_to_its_end_is_not_there() -> None:
     cache = EmbeddingCache("甲")
     cache.write({"猫": Embedding(at(30))})
     db = sqlite3.connect(cache.path)
-    db.execute("INSERT INTO embeddings VALUES ('狗', x'00', 0)")
+    db.execute("INSERT INTO vectors VALUES ('狗', x'00', NULL, 0)")
     db.close()
     assert set(cache.read(["猫", "狗"])) == {"猫"}
 

@@ -7,7 +7,7 @@ import pytest
 from flat import Flat, at
 from short_chats import picture, request
 
-from f2rcli.adapters.encoders.embed import BATCH, embed
+from f2rcli.adapters.encoders.embed import embed
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.types import Request
 
@@ -72,10 +72,10 @@ def test_cut_texts_are_counted_also_when_they_are_cached(requests: list[Request]
 
 def test_progress_is_told_where_there_is_work(requests: list[Request]) -> None:
     said: list[tuple[int, int]] = []
-    many = [*requests, request(*(f"第{i}句" for i in range(BATCH)))]
+    many = [*requests, request(*(f"第{i}句" for i in range(Flat.at_once)))]
     embed(Flat(), many, lambda done, total: said.append((done, total)))
-    total = 5 + BATCH + 1 + 2
-    assert said == [(BATCH, total), (5 + BATCH + 1, total), (total, total)]
+    total = 5 + Flat.at_once + 1 + 2
+    assert said == [(Flat.at_once, total), (5 + Flat.at_once + 1, total), (total, total)]
     embed(Flat(), many, lambda done, total: said.append((0, 0)))
     assert (0, 0) not in said
 

@@ -1,0 +1,122 @@
+"""Loading what encoders are made of, with one clear line for whatever does not fit.
+
+torch is imported by what computes: embeddings that are all on disk need no model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from f2rcli.adapters.checkpoints import folder_digest
+from f2rcli.tasks.errors import InputError
+from f2rcli.tasks.types import digest
+
+if TYPE_CHECKING:
+    import torch
+
+
+def device_of(asked: str | None) -> str:
+    """One device: an encoder is never spread over several."""
+    from f2rcli.adapters.vlm.loading import choose_device
+
+    return choose_device(None if asked == "auto" else asked)
+
+
+def dtype_of(asked: str | None, device: str) -> str:
+    """A name of `DTYPES`, or `auto`: the checkpoint's own. Raises InputError for any other."""
+    from f2rcli.adapters.vlm.loading import DTYPES
+
+    if asked in (None, "auto"):  # CPUs are slow or wrong in half precision
+        return "float32" if device == "cpu" else "auto"
+    if asked not in DTYPES:
+        raise InputError(f"no dtype {asked!r}", fix=f"it is auto, {', '.join(DTYPES)}")
+    return str(asked)
+
+
+def vectors_digest(folder: Path, *, deep: bool = False, **used: str | None) -> str:
+    """Stands for a checkpoint's files and for how they are used, where that is not the plain way."""
+    files, how = folder_digest(folder, deep=deep), {k: v for k, v in used.items() if v is not None}
+    return digest([files, how]) if how else files
+
+
+def load_model(folder: Path, model_class: Any, device: str, dtype: str = "float32") -> Any:
+    """Raises InputError for weights that are missing, of another shape or of another architecture."""
+    import transformers
+
+    from f2rcli.adapters.vlm.loading import DTYPES
+
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        found: Any = model_class.from_pretrained(
+            folder,
+            dtype=DTYPES.get(dtype, dtype),
+            use_safetensors=any(folder.glob("*.safetensors")),
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,  # to be named below
+            output_loading_info=True,
+        )
+    except Exception as error:  # a faulty file makes its reader raise anything
+        raise InputError(f"cannot be loaded: {error}", where=str(folder)) from None
+    model, info = found
+    if lacking := sorted([*info["missing_keys"], *info["mismatched_keys"]], key=str):
+        raise InputError(  # transformers would fill them with random numbers
+            f"{len(lacking)} weights are missing or of another shape, such as {lacking[0]}",
+            where=str(folder),
+        )
+    return model.eval().to(device)
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """Raises InputError if there is none, or a faulty one."""
+    from transformers import AutoTokenizer
+
+    from f2rcli.adapters.vlm.loading import TOKENIZERS
+
+    if not any((folder / name).is_file() for name in TOKENIZERS):  # or it would be an empty one
+        raise InputError("no tokenizer in it", where=str(folder))
+    try:
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:
+        raise InputError(f"its tokenizer cannot be loaded: {error}", where=str(folder)) from None
+
+
+def load_image_processor(folder: Path, processor_class: Any) -> Any:
+    """Through Pillow, also where torchvision is there: the two differ in the last bits."""
+    try:
+        return processor_class.from_pretrained(folder)
+    except Exception as error:
+        what = f"its image processor cannot be loaded: {error}"
+        raise InputError(what, where=str(folder)) from None
+
+
+def unit_rows(found: torch.Tensor, folder: Path) -> Any:
+    """… × dimensions as 32-bit NumPy, every vector of length 1. Raises InputError for one that has no
+    direction."""
+    import torch
+
+    rows = torch.nn.functional.normalize(found.float(), dim=-1).cpu().numpy()
+    if not (abs(np.square(rows).sum(-1) - 1) < 1e-3).all():  # also of what is not a number
+        raise InputError("gives vectors without a direction", where=str(folder))
+    return rows
+
+
+def lengths(tokenizer: Any, texts: Sequence[str]) -> list[int]:
+    """Tokens of every text, however many the model reads."""
+    return [len(ids) for ids in tokenizer(list(texts), verbose=False)["input_ids"]]
+
+
+def plain(tokenizer: Any, text: str) -> str:
+    """Text in which no control token of the tokenizer stands: somebody who types `</s>` or the
+    placeholder of a picture ends nothing and shifts nothing."""
+    control = {*tokenizer.get_added_vocab(), *tokenizer.all_special_tokens}
+    longest_first = sorted((token for token in control if len(token) > 1), key=len, reverse=True)
+    if not longest_first:
+        return text
+    pattern = "|".join(map(re.escape, longest_first))
+    return re.sub(pattern, lambda token: f"{token[0][0]} {token[0][1:]}", text)
