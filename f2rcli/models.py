@@ -25,8 +25,14 @@ def models(registry: Path | None) -> None:
 
 @click.command("tasks")
 @click.option("--data-root", type=click.Path(path_type=Path), help="Where data lies (or F2R_DATA).")
-def tasks(data_root: Path | None) -> None:
+@click.option("--lm-eval-path", is_flag=True, help="Only print the folder for lm_eval's --include_path.")
+def tasks(data_root: Path | None, lm_eval_path: bool) -> None:
     """List the named tasks and whether their data is there."""
+    if lm_eval_path:
+        from importlib import resources
+
+        click.echo(str(resources.files("f2rcli.tasks").joinpath("lm_eval")))
+        return
     from f2rcli.results.render import console, print_rows
     from f2rcli.tasks.datasets import GROUPS, default_data_root, task_rows
 

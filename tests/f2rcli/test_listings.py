@@ -46,6 +46,12 @@ def test_tasks_say_where_their_data_is_or_comes_from(f2r: Run, data_root: Path, 
     ]
 
 
+def test_where_lm_eval_finds_the_tasks_is_all_that_is_printed(f2r: Run) -> None:
+    ended = f2r("tasks", "--lm-eval-path")
+    assert (ended.code, ended.err, ended.out.count("\n")) == (0, "", 1)
+    assert (Path(ended.out.removesuffix("\n")) / "f2r_mini_mldr.yaml").is_file()
+
+
 def test_mini_sets_are_listed_with_where_they_are_once_they_are_made(f2r: Run, small_mini: Path) -> None:
     before = f2r("tasks").out
     listed = {line.split()[0]: line for line in before.splitlines() if line}
