@@ -22,8 +22,19 @@ def write_checkpoint(loaded: Loaded, base: Path, save_as: str, folder: Path) -> 
     if loaded.model is loaded.base:
         loaded.model.save_pretrained(folder)
         complete(folder, base, loaded, save_as)
-    else:  # no embeddings: PEFT would look on the hub whether the base has others
-        loaded.model.save_pretrained(folder, save_embedding_layers=False)
+    else:
+        write_adapter(loaded.model, "default", folder)
+
+
+def write_adapter(model: Any, name: str, folder: Path) -> None:
+    """One of a PEFT model's adapters. Not PEFT's template of a card, which has paths of this machine."""
+    # no embeddings: PEFT would look on the hub whether the base has others
+    model.save_pretrained(folder, selected_adapters=[name], save_embedding_layers=False)
+    (folder / "README.md").unlink()
+    if (folder / name).is_dir():  # where PEFT puts all but the first
+        for file in (folder / name).iterdir():
+            file.rename(folder / file.name)
+        (folder / name).rmdir()
 
 
 def complete(folder: Path, base: Path, loaded: Loaded, dtype: str) -> None:

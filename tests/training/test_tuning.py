@@ -63,6 +63,8 @@ def test_lora_leaves_an_adapter_and_the_base_alone(
     targets = json.loads((folder / "checkpoint/adapter_config.json").read_text())["target_modules"]
     layers = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
     assert set(targets) == layers
+    kept = {file.name for file in (folder / "checkpoint").iterdir()}
+    assert kept == {"adapter_config.json", "adapter_model.safetensors"}  # no template of a card
     vlm = load_vlm(base, folder / "checkpoint")
     assert all(answer.text is not None for answer in vlm.retrieve(asked[:1]))
 

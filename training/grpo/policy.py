@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from f2rcli.adapters.vlm.loading import DTYPES, Loaded
-from f2rcli.training.checkpoint import write_checkpoint
+from f2rcli.training.checkpoint import write_adapter, write_checkpoint
 from f2rcli.training.recipe import Lora
 from f2rcli.training.tuning import layers_found, lora_config, prepare
 
@@ -74,7 +74,4 @@ class Policy:
         self.model.add_weighted_adapter([SFT, GRPO], [1.0, 1.0], BOTH, combination_type="cat")
         self.model.peft_config[BOTH].base_model_name_or_path = self.name
         self.model.to(DTYPES[save_as])
-        self.model.save_pretrained(folder, selected_adapters=[BOTH], save_embedding_layers=False)
-        for file in (folder / BOTH).iterdir():  # where PEFT puts all but the first
-            file.rename(folder / file.name)
-        (folder / BOTH).rmdir()
+        write_adapter(self.model, BOTH, folder)

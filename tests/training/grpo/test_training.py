@@ -26,6 +26,7 @@ from f2rcli.training.recipe import load_recipe
 
 Grpo = Callable[..., Path]
 LoadVLM = Callable[..., VLM]
+ADAPTER = {"adapter_config.json", "adapter_model.safetensors"}  # and no template of a card
 
 
 def letters(completions: Sequence[str], *_: Any) -> list[float]:
@@ -89,6 +90,7 @@ def test_it_leaves_an_adapter_and_says_how_it_came_to_be(
     weights = load_file(folder / "checkpoint/adapter_model.safetensors")
     assert any(weight.abs().max() > 0 for name, weight in weights.items() if "lora_B" in name)
     assert not any("visual" in name for name in weights)
+    assert {file.name for file in (folder / "checkpoint").iterdir()} == ADAPTER
     assert len(list(adapted.retrieve([one.without_gold() for one in asked]))) == len(asked)
     record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
     assert record["identity"]["recipe"]["sampling"]["top_p"] == 0.85
@@ -185,6 +187,7 @@ def test_over_an_adapter_it_leaves_one_adapter_of_both(
     folder = grpo(base=base, adapter=str(sft), **steps)
     config = json.loads((folder / "checkpoint/adapter_config.json").read_text())
     assert config["r"] == 3 + 2
+    assert {file.name for file in (folder / "checkpoint").iterdir()} == ADAPTER
     both = load_vlm(base, folder / "checkpoint").model.merge_and_unload().state_dict()
     first = load_vlm(base, sft).model.merge_and_unload().state_dict()
     name = "model.language_model.layers.0.self_attn.q_proj"
