@@ -11,22 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from f2rcli.adapters.retriever import Retriever
+from f2rcli.adapters.rules import API, COUNT, SHARE, SIZES, TEXT, VARIABLE, Rule
 from f2rcli.tasks.datasets import file_digest
 from f2rcli.tasks.errors import InputError
 
-Rule = tuple[str, Callable[[Any], bool]]
-TEXT: Rule = ("text", lambda value: isinstance(value, str) and bool(value))
-COUNT: Rule = ("a whole number above 0", lambda value: type(value) is int and value > 0)
-SHARE: Rule = ("a number from 0 to 1", lambda value: type(value) in (int, float) and 0 <= value <= 1)
-SIZES: Rule = (
-    "a table of texts",
-    lambda value: isinstance(value, dict) and all(isinstance(v, str) for v in value.values()),
-)
+if TYPE_CHECKING:
+    from f2rcli.adapters.api.costs import Budget
+
 OWN_MODULE = "f2r_model_"  # what the modules of users' own classes are called
-SHARED: dict[str, Rule] = {"trained": TEXT, "about": TEXT, "size": TEXT, "sizes": SIZES}
+SHARED: dict[str, Rule] = {"trained": TEXT, "about": TEXT, "size": TEXT, "sizes": SIZES, "checked": TEXT}
 KINDS: dict[str, dict[str, Rule]] = {  # kind → the settings that its rows may have
     "random": {"share": SHARE},
     "everything": {},
@@ -40,9 +36,18 @@ KINDS: dict[str, dict[str, Rule]] = {  # kind → the settings that its rows may
         "max_pixels": COUNT,
         "max_new_tokens": COUNT,
     },
+    "openai": API,
+    "anthropic": API,
     "python": {"file": TEXT, "class": TEXT},
 }
-NEEDED = {"transformers": ["checkpoint"], "python": ["file", "class"], "bm25": ["cutoff"]}
+API_KINDS = ("openai", "anthropic")
+NEEDED = {
+    "transformers": ["checkpoint"],
+    "openai": ["model"],
+    "anthropic": ["model"],
+    "python": ["file", "class"],
+    "bm25": ["cutoff"],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,10 @@ class Settings:
     max_pixels: int | None = None
     max_new_tokens: int | None = None
     logprobs: bool = False
+    endpoint: str | None = None
+    image_placement: Literal["in-place", "first"] = "in-place"
+    concurrency: int = 8
+    budget: "Budget | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,9 @@ class ModelRow:
     def adapted(self, adapter: str) -> "ModelRow":
         """The same under an adapter, which shows in its name and its training."""
         return replace(self, name=f"{self.name}+{Path(adapter).name}", trained="adapter")
+
+    def images_first(self) -> "ModelRow":
+        return replace(self, name=f"{self.name}, images first")
 
 
 def load_rows(extra: Path | None = None) -> dict[str, ModelRow]:
@@ -119,7 +131,8 @@ def _parse_row(name: str, table: Any, where: str) -> ModelRow:
         if key != "kind" and key not in rules:
             raise InputError(f"{kind} has no setting {key}", where=place)
         if key != "kind" and not rules[key][1](value):
-            raise InputError(f"{key} {value!r} is not {rules[key][0]}", where=place)
+            told = key if rules[key] is VARIABLE else f"{key} {value!r}"  # a key is not shown
+            raise InputError(f"{told} is not {rules[key][0]}", where=place)
     settings = {key: value for key, value in table.items() if key in KINDS[kind]}
     if kind == "python" and "file" in settings:  # from where the row is, not from where f2r runs
         settings["file"] = str(Path(where).parent / settings["file"])
@@ -135,12 +148,15 @@ def _parse_row(name: str, table: Any, where: str) -> ModelRow:
 
 
 def find_row(name: str, rows: dict[str, ModelRow]) -> ModelRow:
-    """The row for `name`, `name:size`, `hf:PATH-or-id` or `file.py:Class`. Raises InputError."""
+    """The row for `name`, `name:size`, `hf:PATH-or-id`, `openai:NAME`, `anthropic:NAME` or
+    `file.py:Class`. Raises InputError."""
     if name in rows:
         return rows[name]
     head, _, tail = name.partition(":")
     if head == "hf" and tail:
         return ModelRow(name, "transformers", "unknown", settings={"checkpoint": tail})
+    if head in API_KINDS and tail:
+        return ModelRow(name, head, "unknown", settings={"model": tail})
     file, _, cls = name.rpartition(":")
     if file.endswith(".py") and cls:
         return ModelRow(name, "python", "own", settings={"file": file, "class": cls})
@@ -152,7 +168,8 @@ def find_row(name: str, rows: dict[str, ModelRow]) -> ModelRow:
         raise InputError(f"{head} has no size {tail!r}; it has {', '.join(rows[head].sizes)}")
     raise InputError(
         f"no model {name!r}",
-        fix="`f2r models` lists the names; hf:PATH is any checkpoint, file.py:Class a class of yours",
+        fix="`f2r models` lists the names; hf:PATH is any checkpoint, openai:NAME or "
+        "anthropic:NAME a model behind an API, file.py:Class a class of yours",
     )
 
 
@@ -184,6 +201,12 @@ def _transformers(row: ModelRow, settings: Settings) -> Retriever:
     from f2rcli.adapters.vlm import VLM
 
     return VLM.load(row.settings, settings)
+
+
+def _api(row: ModelRow, settings: Settings) -> Retriever:
+    from f2rcli.adapters.api import APIModel
+
+    return APIModel.load(row, settings)
 
 
 def _python(row: ModelRow, settings: Settings) -> Retriever:
@@ -219,5 +242,7 @@ _BUILDERS: dict[str, Callable[[ModelRow, Settings], Retriever]] = {
     "oracle": _reference,
     "bm25": _bm25,
     "transformers": _transformers,
+    "openai": _api,
+    "anthropic": _api,
     "python": _python,
 }

@@ -10,7 +10,10 @@ from f2rcli import EXIT_UNANSWERED
 
 @click.command("retrieve")
 @click.option(
-    "-m", "--model", required=True, help="A name from `f2r models`, hf:PATH, or file.py:Class."
+    "-m",
+    "--model",
+    required=True,
+    help="A name from `f2r models`, hf:PATH, openai:NAME, anthropic:NAME, or file.py:Class.",
 )
 @click.argument("dialogue")
 @click.argument("query")
@@ -27,6 +30,7 @@ from f2rcli import EXIT_UNANSWERED
 @click.option("--registry", type=click.Path(path_type=Path), help="Model rows of your own (TOML).")
 @click.option("--adapter", help="A LoRA adapter over the model's checkpoint.")
 @click.option("--device", help="cpu, cuda, cuda:1 …, or auto: over all GPUs.")
+@click.option("--endpoint", metavar="URL", help="Where a model behind an API is; may need no key.")
 @click.option("--allow-outside-images", is_flag=True, help="Let image paths leave the file's folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print the fragment as JSON.")
 def command(
@@ -39,6 +43,7 @@ def command(
     registry: Path | None,
     adapter: str | None,
     device: str | None,
+    endpoint: str | None,
     allow_outside_images: bool,
     as_json: bool,
 ) -> int:
@@ -48,7 +53,7 @@ def command(
     "text" or [{"image_url": "photo.jpg"}]}, …]}. mini-chat and example are chats to try it on.
     """
     from f2rcli.adapters.ask import ask
-    from f2rcli.adapters.registry import Settings, build, find_row, load_rows
+    from f2rcli.adapters.registry import API_KINDS, Settings, build, find_row, load_rows
     from f2rcli.results.render import console
     from f2rcli.results.show import show_fragment
     from f2rcli.tasks.chats import read_dialogue
@@ -59,10 +64,12 @@ def command(
     row = find_row(model, load_rows(registry))
     if adapter and row.kind != "transformers":
         raise click.UsageError("--adapter needs a model that is a checkpoint")
+    if endpoint and row.kind not in API_KINDS:
+        raise click.UsageError("--endpoint needs a model that is behind an API")
     file = load_task(dialogue).path
     chat = read_dialogue(file, wanted)
     template = choose_template(prompt, prompt_from) or PromptTemplate.by_language()
-    retriever = build(row, Settings(adapter=adapter, device=device))
+    retriever = build(row, Settings(adapter=adapter, device=device, endpoint=endpoint))
     images = ImageFolder((file.parent,), allow_outside_images)
     found = ask(retriever, chat, query, template, images)
     for failure in found.failures:

@@ -30,7 +30,8 @@ def evaluate(
 ) -> RunFolder:
     """Run (or resume) and derive. Every answer is on disk before the next is asked for.
 
-    Raises InputError if the data cannot be used or another process writes the run.
+    Raises InputError if the data cannot be used or another process writes the run, and UnfinishedError
+    if the retriever stops before the end.
     """
     if retriever.uses_images:
         selection = selection.with_images()
@@ -67,6 +68,7 @@ def _ask(run: RunFolder, retriever: Retriever, requests: list[Request], on_progr
         for request in requests
         for part in slice_request(request, retriever.max_turns)
     }
+    retriever.recall(run.every_attempt())
     attempts = run.attempts()
     pending = {
         unit: request for unit, request in units.items() if unit not in attempts or attempts[unit].failed
