@@ -3,62 +3,20 @@
 Rows are data (models.toml, and a file of the user's); adapters are imported only when one is built.
 """
 
-import importlib.util
-import inspect
-import sys
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from f2rcli.adapters.retriever import Retriever
+from f2rcli.adapters.rules import API_KINDS, KINDS, NEEDED, SHARED, VARIABLE
 from f2rcli.tasks.datasets import file_digest
 from f2rcli.tasks.errors import InputError
 
-Rule = tuple[str, Callable[[Any], bool]]
-TEXT: Rule = ("text", lambda value: isinstance(value, str) and bool(value))
-COUNT: Rule = ("a whole number above 0", lambda value: type(value) is int and value > 0)
-SHARE: Rule = ("a number from 0 to 1", lambda value: type(value) in (int, float) and 0 <= value <= 1)
-COSINE: Rule = ("a number from -1 to 1", lambda value: type(value) in (int, float) and -1 <= value <= 1)
-WITH_TEXT: Rule = (
-    "a text with {text} in it",
-    lambda value: isinstance(value, str) and "{text}" in value,
-)
-SIZES: Rule = (
-    "a table of texts",
-    lambda value: isinstance(value, dict) and all(isinstance(v, str) for v in value.values()),
-)
-OWN_MODULE = "f2r_model_"  # what the modules of users' own classes are called
-SHARED: dict[str, Rule] = {"trained": TEXT, "about": TEXT, "checked": TEXT, "size": TEXT, "sizes": SIZES}
-KINDS: dict[str, dict[str, Rule]] = {  # kind → the settings that its rows may have
-    "random": {"share": SHARE},
-    "everything": {},
-    "nothing": {},
-    "oracle": {},
-    "bm25": {"cutoff": SHARE, "chosen_on": TEXT},
-    "transformers": {
-        "checkpoint": TEXT,
-        "adapter": TEXT,
-        "dtype": TEXT,
-        "max_pixels": COUNT,
-        "max_new_tokens": COUNT,
-    },
-    "embedding": {
-        **dict.fromkeys(("checkpoint", "image_prompt", "chosen_on", "chosen_with", "searched"), TEXT),
-        **dict.fromkeys(("query_prompt", "text_prompt"), WITH_TEXT),
-        **dict.fromkeys(("utterance_threshold", "image_threshold"), COSINE),
-        **dict.fromkeys(("context", "top_k"), COUNT),
-    },
-    "python": {"file": TEXT, "class": TEXT},
-}
-NEEDED = {
-    "transformers": ["checkpoint"],
-    "embedding": ["checkpoint"],
-    "python": ["file", "class"],
-    "bm25": ["cutoff"],
-}
+if TYPE_CHECKING:
+    from f2rcli.adapters.api.costs import Budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +33,10 @@ class Settings:
     max_new_tokens: int | None = None
     logprobs: bool = False
     top_k: int | None = None
+    endpoint: str | None = None
+    image_placement: Literal["in-place", "first"] = "in-place"
+    concurrency: int = 8
+    budget: "Budget | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +60,9 @@ class ModelRow:
     def adapted(self, adapter: str) -> "ModelRow":
         """The same under an adapter, which shows in its name and its training."""
         return replace(self, name=f"{self.name}+{Path(adapter).name}", trained="adapter")
+
+    def images_first(self) -> "ModelRow":
+        return replace(self, name=f"{self.name}, images first")
 
 
 def load_rows(extra: Path | None = None) -> dict[str, ModelRow]:
@@ -136,7 +101,8 @@ def _parse_row(name: str, table: Any, where: str) -> ModelRow:
         if key != "kind" and key not in rules:
             raise InputError(f"{kind} has no setting {key}", where=place)
         if key != "kind" and not rules[key][1](value):
-            raise InputError(f"{key} {value!r} is not {rules[key][0]}", where=place)
+            told = key if rules[key] is VARIABLE else f"{key} {value!r}"  # a key is not shown
+            raise InputError(f"{told} is not {rules[key][0]}", where=place)
     settings = {key: value for key, value in table.items() if key in KINDS[kind]}
     if kind == "python" and "file" in settings:  # from where the row is, not from where f2r runs
         settings["file"] = str(Path(where).parent / settings["file"])
@@ -152,13 +118,16 @@ def _parse_row(name: str, table: Any, where: str) -> ModelRow:
 
 
 def find_row(name: str, rows: dict[str, ModelRow]) -> ModelRow:
-    """The row for a name, name:size, hf:PATH, embed:PATH or file.py:Class. Raises InputError."""
+    """The row for a name, name:size, hf:PATH, embed:PATH, openai:NAME, anthropic:NAME or
+    file.py:Class. Raises InputError."""
     if name in rows:
         return rows[name]
     head, _, tail = name.partition(":")
     for prefix, kind in (("hf", "transformers"), ("embed", "embedding")):
         if head == prefix and tail:
             return ModelRow(name, kind, "unknown", settings={"checkpoint": tail})
+    if head in API_KINDS and tail:
+        return ModelRow(name, head, "unknown", settings={"model": tail})
     file, _, cls = name.rpartition(":")
     if file.endswith(".py") and cls:
         return ModelRow(name, "python", "own", settings={"file": file, "class": cls})
@@ -171,7 +140,7 @@ def find_row(name: str, rows: dict[str, ModelRow]) -> ModelRow:
     raise InputError(
         f"no model {name!r}",
         fix="`f2r models` lists the names; hf:PATH is any checkpoint, embed:PATH any encoder, "
-        "file.py:Class a class of yours",
+        "openai:NAME or anthropic:NAME a model behind an API, file.py:Class a class of yours",
     )
 
 
@@ -211,30 +180,16 @@ def _embedding(row: ModelRow, settings: Settings) -> Retriever:
     return EmbeddingRetriever.load(row, settings)
 
 
+def _api(row: ModelRow, settings: Settings) -> Retriever:
+    from f2rcli.adapters.api import APIModel
+
+    return APIModel.load(row, settings)
+
+
 def _python(row: ModelRow, settings: Settings) -> Retriever:
-    file, name = Path(row.settings["file"]), row.settings["class"]
-    if not file.is_file():
-        raise InputError("no such file", where=str(file))
-    spec = importlib.util.spec_from_file_location(OWN_MODULE + file.stem, file)
-    if spec is None or spec.loader is None:
-        raise InputError("not a Python file", where=str(file))
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up there
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        what = f"cannot be imported ({type(error).__name__}: {error})"
-        raise InputError(what, where=str(file)) from error
-    cls = getattr(module, name, None)
-    if not inspect.isclass(cls) or not issubclass(cls, Retriever) or inspect.isabstract(cls):
-        raise InputError(
-            f"{name} is not a class derived from f2rcli.adapters.retriever.Retriever with `retrieve`",
-            where=str(file),
-        )
-    try:
-        return cls()
-    except TypeError as error:
-        raise InputError(f"{name}() does not work: {error}", where=str(file)) from error
+    from f2rcli.adapters.own import load_own
+
+    return load_own(Path(row.settings["file"]), row.settings["class"])
 
 
 _BUILDERS: dict[str, Callable[[ModelRow, Settings], Retriever]] = {
@@ -245,5 +200,7 @@ _BUILDERS: dict[str, Callable[[ModelRow, Settings], Retriever]] = {
     "bm25": _bm25,
     "transformers": _transformers,
     "embedding": _embedding,
+    "openai": _api,
+    "anthropic": _api,
     "python": _python,
 }

@@ -2,11 +2,15 @@
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from f2rcli.tasks.tags import render_answer
 from f2rcli.tasks.types import Fragment, Request, Retrieval
+
+
+class UnfinishedError(Exception):
+    """Ends a run early, by intention: what was yielded is kept, the rest is for the same command."""
 
 
 class Retriever(ABC):
@@ -34,6 +38,9 @@ class Retriever(ABC):
     def identity(self) -> dict[str, Any]:
         """Everything that answers depend on (digests, decoding): a run resumes only under the same."""
         return {}
+
+    def recall(self, attempts: Iterable[Retrieval]) -> None:  # noqa: B027 (few need it)
+        """Given every attempt of the run's earlier sessions: for limits over all of them."""
 
     def environment(self) -> dict[str, Any]:
         """What is worth knowing but changes no answer by intention: device, backends, batch size."""

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2rcli import EXIT_UNANSWERED
+from f2rcli import EXIT_UNANSWERED, api
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from f2rcli.adapters.registry import ModelRow
+    from f2rcli.adapters.registry import ModelRow, Settings
     from f2rcli.progress import Reporter
     from f2rcli.results.runs import RunFolder
     from f2rcli.results.selection import Selection
@@ -42,7 +42,8 @@ class ListCommand(click.Command):
     multiple=True,
     required=True,
     metavar="MODEL…",
-    help="Names from `f2r models`, hf:PATH, embed:PATH, or file.py:Class; several may follow.",
+    help="Names from `f2r models`, hf:PATH, embed:PATH, openai:NAME, anthropic:NAME, or file.py:Class; "
+    "several may follow.",
 )
 @click.option(
     "-t",
@@ -86,6 +87,7 @@ class ListCommand(click.Command):
 @click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--max-pixels", type=click.IntRange(min=784), help="Pixels an image. Default: 602112.")
 @click.option("--max-new-tokens", type=click.IntRange(min=1), help="Default: from the dialogue's ids.")
+@api.options
 @click.option(
     "--top-k",
     type=click.IntRange(min=1),
@@ -111,13 +113,16 @@ def command(models: tuple[str, ...], tasks: tuple[str, ...], **options: Any) -> 
     from f2rcli.results.render import console, print_sheet
     from f2rcli.results.tables import build_table
 
-    rows = _rows(models, options)
+    rows = api.prepare(_rows(models, options), options)
     reporter = Reporter(quiet=options["quiet"])
     selections = _selections(tasks or _default_tasks(options, reporter), options)
     for selection in selections:
         if selection.warnings:
             odd = f"{len(selection.warnings)} oddities, such as {selection.warnings[0]}"
             reporter.note(f"{selection.task.name}: {odd}; `f2r data check` lists them")
+    if options["dry_run"]:
+        api.dry_run(rows, selections, _settings(options))
+        return 0
     selections = _measured(selections, options, reporter)
     runs: list[RunFolder] = []
     for row in rows:
@@ -197,19 +202,25 @@ def _measured(
     return found
 
 
+def _settings(options: dict[str, Any]) -> "Settings":
+    from f2rcli.adapters.registry import Settings
+
+    names = ("seed", "adapter", "dtype", "device", "batch_size", "max_pixels", "max_new_tokens", "top_k")
+    return Settings(**{name: options[name] for name in (*names, *api.SETTINGS)})
+
+
 def _run(
     row: "ModelRow", selections: "list[Selection]", options: dict[str, Any], reporter: "Reporter"
 ) -> "list[RunFolder]":
     """One model on every task; it is out of memory before the next is loaded."""
     import gc
 
-    from f2rcli.adapters.registry import Settings, build
+    from f2rcli.adapters.registry import build
     from f2rcli.results.evaluate import evaluate
 
-    names = ("seed", "adapter", "dtype", "device", "batch_size", "max_pixels", "max_new_tokens", "top_k")
     if row.kind == "transformers":
         reporter.note(f"{row.name}: loading its checkpoint")
-    retriever = build(row, Settings(**{name: options[name] for name in names}))
+    retriever = build(row, _settings(options))
     if retriever.uses_images:  # of every task before the first is asked
         selections = [selection.with_images() for selection in selections]
     runs = []

@@ -8,6 +8,7 @@ import sys
 import click
 
 from f2rcli import (
+    EXIT_UNANSWERED,
     __version__,
     baseline,
     calibrate,
@@ -60,6 +61,7 @@ for command in (
 
 def main() -> None:
     """Run a command; whatever a user can mend is one line on standard error and exit code 2."""
+    from f2rcli.adapters.retriever import UnfinishedError
     from f2rcli.tasks.errors import InputError
 
     for stream in (sys.stdout, sys.stderr):
@@ -70,6 +72,9 @@ def main() -> None:
         sys.stdout.flush()
     except InputError as error:
         code = _complain(str(error))
+    except UnfinishedError as ended:
+        print(f"f2r: {ended}; the answers so far are kept, the same command goes on", file=sys.stderr)
+        code = EXIT_UNANSWERED
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message(), file=sys.stderr)
         code = 2

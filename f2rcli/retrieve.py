@@ -13,7 +13,7 @@ from f2rcli import EXIT_UNANSWERED
     "-m",
     "--model",
     required=True,
-    help="A name from `f2r models`, hf:PATH, embed:PATH, or file.py:Class.",
+    help="A name from `f2r models`, hf:PATH, embed:PATH, openai:NAME, anthropic:NAME, or file.py:Class.",
 )
 @click.argument("dialogue")
 @click.argument("query")
@@ -36,6 +36,7 @@ from f2rcli import EXIT_UNANSWERED
     metavar="K",
     help="An embedding model takes the K nearest utterances and K nearest images.",
 )
+@click.option("--endpoint", metavar="URL", help="Where a model behind an API is; may need no key.")
 @click.option("--allow-outside-images", is_flag=True, help="Let image paths leave the file's folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print the fragment as JSON.")
 def command(
@@ -49,6 +50,7 @@ def command(
     adapter: str | None,
     device: str | None,
     top_k: int | None,
+    endpoint: str | None,
     allow_outside_images: bool,
     as_json: bool,
 ) -> int:
@@ -59,6 +61,7 @@ def command(
     """
     from f2rcli.adapters.ask import ask
     from f2rcli.adapters.registry import Settings, build, find_row, load_rows
+    from f2rcli.adapters.rules import API_KINDS
     from f2rcli.results.render import console
     from f2rcli.results.show import show_fragment
     from f2rcli.tasks.chats import read_dialogue
@@ -71,10 +74,13 @@ def command(
         raise click.UsageError("--adapter needs a model that is a checkpoint")
     if top_k and row.kind != "embedding":
         raise click.UsageError("--top-k needs a model of kind embedding")
+    if endpoint and row.kind not in API_KINDS:
+        raise click.UsageError("--endpoint needs a model that is behind an API")
     file = load_task(dialogue).path
     chat = read_dialogue(file, wanted)
     template = choose_template(prompt, prompt_from) or PromptTemplate.by_language()
-    retriever = build(row, Settings(adapter=adapter, device=device, top_k=top_k))
+    settings = Settings(adapter=adapter, device=device, endpoint=endpoint, top_k=top_k)
+    retriever = build(row, settings)
     images = ImageFolder((file.parent,), allow_outside_images)
     found = ask(retriever, chat, query, template, images)
     for failure in found.failures:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from f2rcli.adapters.registry import OWN_MODULE, ModelRow
+from f2rcli.adapters.own import OWN_MODULE
+from f2rcli.adapters.registry import ModelRow
 from f2rcli.adapters.retriever import Retriever
 from f2rcli.results.derive import derive, rescore
 from f2rcli.results.provenance import software
@@ -30,7 +31,8 @@ def evaluate(
 ) -> RunFolder:
     """Run (or resume) and derive. Every answer is on disk before the next is asked for.
 
-    Raises InputError if the data cannot be used or another process writes the run.
+    Raises InputError if the data cannot be used or another process writes the run, and UnfinishedError
+    if the retriever stops before the end.
     """
     if retriever.uses_images:
         selection = selection.with_images()
@@ -67,6 +69,7 @@ def _ask(run: RunFolder, retriever: Retriever, requests: list[Request], on_progr
         for request in requests
         for part in slice_request(request, retriever.max_turns)
     }
+    retriever.recall(run.every_attempt())
     attempts = run.attempts()
     pending = {
         unit: request for unit, request in units.items() if unit not in attempts or attempts[unit].failed

@@ -11,8 +11,10 @@ import f2rcli
 
 PACKAGES = (
     "accelerate",
+    "anthropic",
     "bm25s",
     "numpy",
+    "openai",
     "peft",
     "pillow",
     "safetensors",

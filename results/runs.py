@@ -130,24 +130,25 @@ class RunFolder:
 
     def attempts(self) -> dict[str, Retrieval]:
         """The last attempt at every request (or slice). Raises InputError for a damaged line."""
+        return {attempt.request: attempt for attempt in self.every_attempt()}
+
+    def every_attempt(self) -> Iterator[Retrieval]:
+        """Also those at what was asked again later. Raises InputError for a damaged line."""
         path = self.path / ANSWERS
         if not path.exists():
-            return {}
-        found: dict[str, Retrieval] = {}
+            return
         with path.open("rb") as file:
             for number, raw in enumerate(file, 1):
                 if not raw.endswith(b"\n"):
                     break
                 try:
-                    attempt = _retrieval(json.loads(raw))
+                    yield _retrieval(json.loads(raw))
                 except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                     raise InputError(
                         "not an answer that f2r wrote",
                         where=f"{path}:{number}",
                         fix="remove the line; its request is then asked again",
                     ) from None
-                found[attempt.request] = attempt
-        return found
 
     def errors(self) -> dict[str, str]:
         """What was asked in vain and why: request (or slice) → message."""

@@ -48,6 +48,9 @@ class Selection:
         chosen = [probe.apply(request) for request in chosen] if probe else chosen
         return cls(task, chosen, limit, seed, tuple(warnings), probe)
 
+    def only_first(self) -> "Selection":
+        return replace(self, requests=self.requests[:1])
+
     def file_digest(self) -> str:
         return file_digest(self.task.path)
 

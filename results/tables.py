@@ -11,6 +11,7 @@ from f2rcli.results.evaluate import rebuild
 from f2rcli.results.labels import labels, seed_notes, set_ups, task_keys
 from f2rcli.results.rows import Row, Table
 from f2rcli.results.runs import RECORD, SCORES, RunFolder
+from f2rcli.results.usage import usage_notes
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.metrics import NAMES
 from f2rcli.tasks.probes import Probe
@@ -101,6 +102,7 @@ def build_table(
             table.notes.append(f"{model} on {task} was interrupted: {run.path}")
     table.rows = list(rows.values())
     table.notes += seed_notes(table.rows)
+    table.notes += usage_notes(table.rows)
     whole = {
         tasks[key]
         for key, (_, record, _) in zip(keys, read, strict=True)

@@ -9,6 +9,7 @@ from f2rcli.adapters.lexical import BM25
 from f2rcli.adapters.reference import Random
 from f2rcli.adapters.registry import Settings, build, find_row, load_rows
 from f2rcli.adapters.retriever import Retriever
+from f2rcli.adapters.rules import API_KINDS
 from f2rcli.adapters.vlm import VLM
 from f2rcli.tasks.answers import parse_strict
 from f2rcli.tasks.errors import InputError
@@ -212,3 +213,36 @@ def test_a_registry_file_that_cannot_be_read(tmp_path: Path) -> None:
     latin = tmp_path / "latin.toml"
     latin.write_bytes(b'[m]\nkind = "bm25"\nabout = "caf\xe9"\ncutoff = 0.1\n')
     assert str(latin) in refused(latin)
+
+
+def test_rows_behind_an_api_name_their_key_and_where_they_are() -> None:
+    rows = {name: row for name, row in load_rows().items() if row.kind in API_KINDS}
+    published = {"gpt-4o", "gemini-2.5-flash", "claude-sonnet-4", "doubao-seed-1.6"}
+    assert published | {"qwen2.5-vl-72b-hosted"} <= rows.keys()
+    for row in rows.values():
+        assert {"endpoint", "model", "key", "max_pixels"} <= row.settings.keys()
+        assert row.trained == "zero-shot"
+
+
+@pytest.mark.parametrize("kind", API_KINDS)
+def test_a_model_behind_an_api_needs_no_row(kind: str) -> None:
+    row = find_row(f"{kind}:org/Model-7B:v1", load_rows())
+    assert (row.kind, row.settings) == (kind, {"model": "org/Model-7B:v1"})
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ('key = "sk-geheim"', "key is not the name of an environment variable"),
+        ('takes_temperature = "no"', "true or false"),
+        ("body = {day = 2026-01-01}", "a table without dates"),
+        ("max_images = 0", "a whole number above 0"),
+        ('dtype = "float32"', "openai has no setting dtype"),
+        ('about = "x"', "lacks model"),
+    ],
+)
+def test_a_row_behind_an_api_that_cannot_work(tmp_path: Path, line: str, what: str) -> None:
+    model = "" if what == "lacks model" else 'model = "x"\n'
+    told = refused(registry(tmp_path, f'[m]\nkind = "openai"\n{model}{line}\n'))
+    assert what in told
+    assert "geheim" not in told

@@ -1,0 +1,75 @@
+"""What a model row may say: its settings by kind, each with a name for what it may be and a test."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+Rule = tuple[str, Callable[[Any], bool]]
+TEXT: Rule = ("text", lambda value: isinstance(value, str) and bool(value))
+COUNT: Rule = ("a whole number above 0", lambda value: type(value) is int and value > 0)
+SHARE: Rule = ("a number from 0 to 1", lambda value: type(value) in (int, float) and 0 <= value <= 1)
+COSINE: Rule = ("a number from -1 to 1", lambda value: type(value) in (int, float) and -1 <= value <= 1)
+YES_NO: Rule = ("true or false", lambda value: isinstance(value, bool))
+TABLE: Rule = ("a table without dates", lambda value: isinstance(value, dict) and _is_json(value))
+WITH_TEXT: Rule = (
+    "a text with {text} in it",
+    lambda value: isinstance(value, str) and "{text}" in value,
+)
+SIZES: Rule = (
+    "a table of texts",
+    lambda value: isinstance(value, dict) and all(isinstance(v, str) for v in value.values()),
+)
+VARIABLE: Rule = (  # in capitals, so that a key itself is refused
+    "the name of an environment variable, in capitals",
+    lambda value: isinstance(value, str) and re.fullmatch("[A-Z][A-Z0-9_]*", value) is not None,
+)
+API: dict[str, Rule] = {  # docs/api.md says what they are
+    **dict.fromkeys(("endpoint", "model", "limit_field", "budget_field"), TEXT),
+    **dict.fromkeys(("max_images", "max_pixels", "image_tokens"), COUNT),
+    **dict.fromkeys(("max_new_tokens", "max_reasoning_tokens"), COUNT),
+    "key": VARIABLE,
+    "takes_temperature": YES_NO,
+    "body": TABLE,
+}
+SHARED: dict[str, Rule] = {"trained": TEXT, "about": TEXT, "size": TEXT, "sizes": SIZES, "checked": TEXT}
+KINDS: dict[str, dict[str, Rule]] = {  # kind → the settings that its rows may have
+    "random": {"share": SHARE},
+    "everything": {},
+    "nothing": {},
+    "oracle": {},
+    "bm25": {"cutoff": SHARE, "chosen_on": TEXT},
+    "transformers": {
+        "checkpoint": TEXT,
+        "adapter": TEXT,
+        "dtype": TEXT,
+        "max_pixels": COUNT,
+        "max_new_tokens": COUNT,
+    },
+    "embedding": {
+        **dict.fromkeys(("checkpoint", "image_prompt", "chosen_on", "chosen_with", "searched"), TEXT),
+        **dict.fromkeys(("query_prompt", "text_prompt"), WITH_TEXT),
+        **dict.fromkeys(("utterance_threshold", "image_threshold"), COSINE),
+        **dict.fromkeys(("context", "top_k"), COUNT),
+    },
+    "openai": API,
+    "anthropic": API,
+    "python": {"file": TEXT, "class": TEXT},
+}
+API_KINDS = ("openai", "anthropic")
+NEEDED = {
+    "transformers": ["checkpoint"],
+    "embedding": ["checkpoint"],
+    "openai": ["model"],
+    "anthropic": ["model"],
+    "python": ["file", "class"],
+    "bm25": ["cutoff"],
+}
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True

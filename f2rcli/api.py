@@ -1,0 +1,79 @@
+"""What `f2r eval` offers for models behind an API (docs/api.md)."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from f2rcli.adapters.registry import ModelRow, Settings
+    from f2rcli.results.selection import Selection
+
+SETTINGS = ("endpoint", "image_placement", "concurrency", "budget")
+
+
+def options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options, in the order in which `--help` shows them."""
+    for option in reversed(
+        (
+            click.option("--endpoint", metavar="URL", help="Where the API model is; may need no key."),
+            click.option(
+                "--image-placement",
+                type=click.Choice(["in-place", "first"]),
+                default="in-place",
+                show_default=True,
+                help="An API model's pictures; first: all before the text, another run and row.",
+            ),
+            click.option(
+                "--concurrency",
+                type=click.IntRange(min=1),
+                default=8,
+                show_default=True,
+                help="Requests to an API at once.",
+            ),
+            click.option("--prices", type=click.Path(path_type=Path), help="API prices (TOML)."),
+            click.option(
+                "--max-cost",
+                type=click.FloatRange(min=0, min_open=True),
+                help="Stop before these runs have cost more, by --prices.",
+            ),
+            click.option("--dry-run", is_flag=True, help="Print one API request, and send nothing."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def prepare(rows: "list[ModelRow]", options: dict[str, Any]) -> "list[ModelRow]":
+    """The rows, renamed where their pictures come first; `options` gets the budget of the command."""
+    from f2rcli.adapters.api.costs import Budget
+    from f2rcli.adapters.rules import API_KINDS
+
+    behind = [row for row in rows if row.kind in API_KINDS]
+    first = options["image_placement"] == "first"
+    if options["endpoint"] and len(behind) != 1:
+        raise click.UsageError("--endpoint needs exactly one model that is behind an API")
+    for name, given in (("image-placement", first), ("max-cost", options["max_cost"])):
+        if given and not behind:
+            raise click.UsageError(f"--{name} is for models behind an API")
+    if options["dry_run"] and len(behind) != len(rows):
+        raise click.UsageError("--dry-run is for models behind an API")
+    options["budget"] = Budget.load(options["prices"], options["max_cost"]) if behind else None
+    return [row.images_first() if first and row in behind else row for row in rows]
+
+
+def dry_run(rows: "list[ModelRow]", selections: "list[Selection]", settings: "Settings") -> None:
+    """Print the first request of every task for every model, as it would be sent."""
+    from f2rcli.adapters.api import APIModel
+    from f2rcli.tasks.slicing import slice_request
+
+    for row in rows:
+        model = APIModel.of(row, settings)
+        for selection in selections:
+            first = selection.only_first().with_images().requests[0]
+            request = slice_request(first, model.max_turns)[0].request
+            body, size, images = model.shown(request)
+            click.echo(f"POST {model.endpoint.url}{model.endpoint.path}\n{body}")
+            what = f"{size:,} bytes, {images} images: {request.id} of {selection.task.name}"
+            click.echo(f"{what}, {len(selection.requests)} requests; nothing was sent")
