@@ -25,8 +25,15 @@ SIZES: Rule = (
     "a table of texts",
     lambda value: isinstance(value, dict) and all(isinstance(v, str) for v in value.values()),
 )
+FLAG: Rule = ("true or false", lambda value: isinstance(value, bool))
 OWN_MODULE = "f2r_model_"  # what the modules of users' own classes are called
-SHARED: dict[str, Rule] = {"trained": TEXT, "about": TEXT, "size": TEXT, "sizes": SIZES}
+SHARED: dict[str, Rule] = {
+    "trained": TEXT,
+    "about": TEXT,
+    "size": TEXT,
+    "sizes": SIZES,
+    "checked": TEXT,
+}
 KINDS: dict[str, dict[str, Rule]] = {  # kind → the settings that its rows may have
     "random": {"share": SHARE},
     "everything": {},
@@ -39,6 +46,9 @@ KINDS: dict[str, dict[str, Rule]] = {  # kind → the settings that its rows may
         "dtype": TEXT,
         "max_pixels": COUNT,
         "max_new_tokens": COUNT,
+        "model_type": TEXT,
+        "remote_code": FLAG,
+        "refused": TEXT,
     },
     "python": {"file": TEXT, "class": TEXT},
 }
@@ -58,6 +68,7 @@ class Settings:
     max_pixels: int | None = None
     max_new_tokens: int | None = None
     logprobs: bool = False
+    trust_remote_code: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +81,7 @@ class ModelRow:
     about: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
     sizes: dict[str, str] = field(default_factory=dict)
+    checked: str = "not checked"
 
     def identity(self) -> dict[str, Any]:
         """What of the row itself answers depend on; the rest is for its retriever to say."""
@@ -131,7 +143,8 @@ def _parse_row(name: str, table: Any, where: str) -> ModelRow:
     if lacking := [key for key in NEEDED.get(kind, []) if key not in settings]:
         raise InputError(f"lacks {' and '.join(lacking)}", where=place)
     trained, about = table.get("trained", "unknown"), table.get("about", "")
-    return ModelRow(name, kind, trained, about, settings, sizes)
+    checked = table.get("checked", "not checked")
+    return ModelRow(name, kind, trained, about, settings, sizes, checked)
 
 
 def find_row(name: str, rows: dict[str, ModelRow]) -> ModelRow:
@@ -147,7 +160,7 @@ def find_row(name: str, rows: dict[str, ModelRow]) -> ModelRow:
     if head in rows and tail in rows[head].sizes:
         row = rows[head]
         settings = {**row.settings, "checkpoint": row.sizes[tail]}
-        return ModelRow(name, row.kind, row.trained, row.about, settings)
+        return ModelRow(name, row.kind, row.trained, row.about, settings, checked=row.checked)
     if head in rows and rows[head].sizes:
         raise InputError(f"{head} has no size {tail!r}; it has {', '.join(rows[head].sizes)}")
     raise InputError(

@@ -81,10 +81,15 @@ class ListCommand(click.Command):
 )
 @click.option("--registry", type=click.Path(path_type=Path), help="Model rows of your own (TOML).")
 @click.option("--adapter", help="A LoRA adapter over the model's checkpoint.")
+@click.option("--trust-remote-code", is_flag=True, help="Run code that comes with a checkpoint.")
 @click.option("--device", help="cpu, cuda, cuda:1 …, or auto: over all GPUs.")
 @click.option("--dtype", help="auto, float32, bfloat16 or float16.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True)
-@click.option("--max-pixels", type=click.IntRange(min=784), help="Pixels an image. Default: 602112.")
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(min=784),
+    help="Pixels an image, where the architecture has a limit (Qwen's). Default: 602112.",
+)
 @click.option("--max-new-tokens", type=click.IntRange(min=1), help="Default: from the dialogue's ids.")
 @click.option(
     "--encoder",
@@ -193,7 +198,8 @@ def _run(
     from f2rcli.adapters.registry import Settings, build
     from f2rcli.results.evaluate import evaluate
 
-    names = ("seed", "adapter", "dtype", "device", "batch_size", "max_pixels", "max_new_tokens")
+    names: tuple[str, ...] = ("seed", "adapter", "dtype", "device", "batch_size", "max_pixels")
+    names += ("max_new_tokens", "trust_remote_code")
     if row.kind == "transformers":
         reporter.note(f"{row.name}: loading its checkpoint")
     retriever = build(row, Settings(**{name: options[name] for name in names}))

@@ -26,6 +26,7 @@ from f2rcli import EXIT_UNANSWERED
 )
 @click.option("--registry", type=click.Path(path_type=Path), help="Model rows of your own (TOML).")
 @click.option("--adapter", help="A LoRA adapter over the model's checkpoint.")
+@click.option("--trust-remote-code", is_flag=True, help="Run code that comes with a checkpoint.")
 @click.option("--device", help="cpu, cuda, cuda:1 …, or auto: over all GPUs.")
 @click.option("--allow-outside-images", is_flag=True, help="Let image paths leave the file's folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print the fragment as JSON.")
@@ -38,6 +39,7 @@ def command(
     prompt_from: Path | None,
     registry: Path | None,
     adapter: str | None,
+    trust_remote_code: bool,
     device: str | None,
     allow_outside_images: bool,
     as_json: bool,
@@ -62,7 +64,8 @@ def command(
     file = load_task(dialogue).path
     chat = read_dialogue(file, wanted)
     template = choose_template(prompt, prompt_from) or PromptTemplate.by_language()
-    retriever = build(row, Settings(adapter=adapter, device=device))
+    settings = Settings(adapter=adapter, device=device, trust_remote_code=trust_remote_code)
+    retriever = build(row, settings)
     images = ImageFolder((file.parent,), allow_outside_images)
     found = ask(retriever, chat, query, template, images)
     for failure in found.failures:

@@ -91,7 +91,7 @@ class CLIP(Encoder):
     def _tokenizer(self) -> Any:
         import transformers
 
-        from f2rcli.adapters.vlm.loading import TOKENIZERS
+        from f2rcli.adapters.vlm.processor import TOKENIZERS
 
         if not any((self.folder / name).is_file() for name in TOKENIZERS):  # or it would be an empty one
             raise InputError("no tokenizer in it", where=str(self.folder))
