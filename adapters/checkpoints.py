@@ -12,6 +12,7 @@ from f2rcli.tasks.errors import InputError
 
 WANTED = ("*.json", "*.safetensors", "*.txt", "*.jinja", "*.model")
 PICKLED = "pytorch_model.bin"
+CODE = ("*.py",)
 
 
 def find_checkpoint(
@@ -21,19 +22,21 @@ def find_checkpoint(
     option: str = "--model hf:",
     pickled: bool = False,
     fetch: bool = True,
+    code: bool = False,
 ) -> Path:
     """The local folder of a checkpoint: a path, a hub id that is cached or (with `fetch`) can be
     fetched, or `package:NAME` for one that f2r brings along.
 
     Raises InputError if it is neither, is incomplete, or has its weights only as pickles, which may
     run code when they are loaded; `pickled` is for loaders that take nothing but tensors from them.
+    With `code`, a checkpoint's own *.py files are fetched too.
     """
     if name.startswith(SHIPPED):
         folder = Path(str(resources.files("f2rcli.adapters"))) / "checkpoints" / name[len(SHIPPED) :]
     else:
         folder = Path(os.path.expanduser(name))  # noqa: PTH111 - Path's raises for an unknown user
     if not folder.is_dir():
-        folder = _from_hub(name, option, pickled, fetch)
+        folder = _from_hub(name, option, pickled, fetch, CODE if code else ())
     if not (folder / needed).is_file():
         raise InputError(f"no {needed} in it: not a checkpoint", where=str(folder))
     if not _has_weights(folder, pickled):
@@ -56,7 +59,7 @@ def _has_weights(folder: Path, pickled: bool) -> bool:
     return any(folder.glob("*.safetensors")) or (pickled and (folder / PICKLED).is_file())
 
 
-def _from_hub(name: str, option: str, pickled: bool, fetch: bool) -> Path:
+def _from_hub(name: str, option: str, pickled: bool, fetch: bool, more: tuple[str, ...]) -> Path:
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import HFValidationError
 
@@ -67,9 +70,11 @@ def _from_hub(name: str, option: str, pickled: bool, fetch: bool) -> Path:
     )
     if name.count("/") != 1 or name.startswith((".", "/", "~", SHIPPED)):
         raise InputError("no such folder", where=name)
-    tries: list[tuple[bool, tuple[str, ...]]] = [(True, WANTED)]
+    files = (*WANTED, *more)
+    tries: list[tuple[bool, tuple[str, ...]]] = [(True, files)]
     if fetch:
-        tries += [(False, WANTED), (False, (*WANTED, PICKLED))][: 1 + pickled]
+        tries += [(False, files), (False, (*files, PICKLED))][: 1 + pickled]
+    cached: Path | None = None
     for offline, wanted in tries:
         try:
             folder = snapshot_download(name, allow_patterns=list(wanted), local_files_only=offline)
@@ -78,16 +83,21 @@ def _from_hub(name: str, option: str, pickled: bool, fetch: bool) -> Path:
         except Exception:  # not cached; then whatever a network can do wrong
             continue
         if _has_weights(Path(folder), pickled):
-            return Path(folder)
+            cached = Path(folder)
+            if not more or not offline or any(cached.glob(CODE[0])):
+                return cached
+    if cached:  # of an architecture that needs no code of its own, or there is no network
+        return cached
     raise missing
 
 
-def folder_digest(folder: Path, *, deep: bool = False) -> str:
+def folder_digest(folder: Path, *, deep: bool = False, code: bool = False) -> str:
     """SHA-256 over names and contents of what a checkpoint is loaded from (`deep`: also of what is in
-    the folders in it)."""
+    the folders in it; `code`: its own code included, as that is run)."""
     digest = hashlib.sha256()
     find = folder.rglob if deep else folder.glob
-    files = sorted({file for pattern in WANTED for file in find(pattern)})
+    wanted = (*WANTED, *CODE) if code else WANTED
+    files = sorted({file for pattern in wanted for file in find(pattern)})
     if not any(folder.glob("*.safetensors")):
         files += sorted(find(PICKLED))
     for file in files:
@@ -95,5 +105,5 @@ def folder_digest(folder: Path, *, deep: bool = False) -> str:
     return digest.hexdigest()
 
 
-def provenance(folder: Path) -> dict[str, Any]:
-    return {"path": str(folder.resolve()), "digest": folder_digest(folder)}
+def provenance(folder: Path, *, code: bool = False) -> dict[str, Any]:
+    return {"path": str(folder.resolve()), "digest": folder_digest(folder, code=code)}

@@ -37,6 +37,7 @@ class Settings:
     image_placement: Literal["in-place", "first"] = "in-place"
     concurrency: int = 8
     budget: "Budget | None" = None
+    trust_remote_code: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class ModelRow:
     about: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
     sizes: dict[str, str] = field(default_factory=dict)
+    checked: str = "not checked"
 
     def identity(self) -> dict[str, Any]:
         """What of the row itself answers depend on; the rest is for its retriever to say."""
@@ -114,7 +116,8 @@ def _parse_row(name: str, table: Any, where: str) -> ModelRow:
     if lacking := [key for key in NEEDED.get(kind, []) if key not in settings]:
         raise InputError(f"lacks {' and '.join(lacking)}", where=place)
     trained, about = table.get("trained", "unknown"), table.get("about", "")
-    return ModelRow(name, kind, trained, about, settings, sizes)
+    checked = table.get("checked", "not checked")
+    return ModelRow(name, kind, trained, about, settings, sizes, checked)
 
 
 def find_row(name: str, rows: dict[str, ModelRow]) -> ModelRow:
@@ -134,7 +137,7 @@ def find_row(name: str, rows: dict[str, ModelRow]) -> ModelRow:
     if head in rows and tail in rows[head].sizes:
         row = rows[head]
         settings = {**row.settings, "checkpoint": row.sizes[tail]}
-        return ModelRow(name, row.kind, row.trained, row.about, settings)
+        return ModelRow(name, row.kind, row.trained, row.about, settings, checked=row.checked)
     if head in rows and rows[head].sizes:
         raise InputError(f"{head} has no size {tail!r}; it has {', '.join(rows[head].sizes)}")
     raise InputError(

@@ -45,6 +45,9 @@ KINDS: dict[str, dict[str, Rule]] = {  # kind → the settings that its rows may
         "dtype": TEXT,
         "max_pixels": COUNT,
         "max_new_tokens": COUNT,
+        "model_type": TEXT,
+        "remote_code": YES_NO,
+        "refused": TEXT,
     },
     "embedding": {
         **dict.fromkeys(("checkpoint", "image_prompt", "chosen_on", "chosen_with", "searched"), TEXT),

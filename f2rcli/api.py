@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from f2rcli.adapters.registry import ModelRow, Settings
     from f2rcli.results.selection import Selection
 
-SETTINGS = ("endpoint", "image_placement", "concurrency", "budget")
-
 
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options, in the order in which `--help` shows them."""

@@ -82,10 +82,15 @@ class ListCommand(click.Command):
 )
 @click.option("--registry", type=click.Path(path_type=Path), help="Model rows of your own (TOML).")
 @click.option("--adapter", help="A LoRA adapter over the model's checkpoint.")
+@click.option("--trust-remote-code", is_flag=True, help="Run code that comes with a checkpoint.")
 @click.option("--device", help="cpu, cuda, cuda:1 …, or auto: over all GPUs.")
 @click.option("--dtype", help="auto, float32, bfloat16 or float16.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True)
-@click.option("--max-pixels", type=click.IntRange(min=784), help="Pixels an image. Default: 602112.")
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(min=784),
+    help="Pixels an image, where the architecture has a limit (Qwen's). Default: 602112.",
+)
 @click.option("--max-new-tokens", type=click.IntRange(min=1), help="Default: from the dialogue's ids.")
 @api.options
 @click.option(
@@ -203,10 +208,12 @@ def _measured(
 
 
 def _settings(options: dict[str, Any]) -> "Settings":
+    from dataclasses import fields
+
     from f2rcli.adapters.registry import Settings
 
-    names = ("seed", "adapter", "dtype", "device", "batch_size", "max_pixels", "max_new_tokens", "top_k")
-    return Settings(**{name: options[name] for name in (*names, *api.SETTINGS)})
+    names = {field.name for field in fields(Settings)}
+    return Settings(**{name: value for name, value in options.items() if name in names})
 
 
 def _run(

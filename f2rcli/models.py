@@ -1,26 +1,68 @@
 """f2r models, f2r tasks"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from f2rcli.adapters.registry import ModelRow
 
 
 @click.command("models")
 @click.option("--registry", type=click.Path(path_type=Path), help="Model rows of your own (TOML).")
-def models(registry: Path | None) -> None:
-    """List the models that have a name."""
+@click.option(
+    "--check", metavar="NAME", help="Load this checkpoint and see whether its input is proved."
+)
+@click.option("--adapter", help="With --check: a LoRA adapter over the checkpoint.")
+@click.option("--trust-remote-code", is_flag=True, help="Run code that comes with the checkpoint.")
+@click.option("--device", help="With --check: cpu, cuda, cuda:1 …, or auto: over all GPUs.")
+def models(registry: Path | None, check: str | None, **options: Any) -> int:
+    """List the models that have a name, and how each was checked here.
+
+    `tiny checkpoint`: its architecture, with random weights, in the tests; `real weights`: itself, in
+    the tests. --check NAME (or hf:PATH) loads a checkpoint, asks it one request of the example, and
+    plants two faults in its pictures: exit code 0 if it answers and both are caught, else 1.
+    """
     from f2rcli.adapters.registry import load_rows
     from f2rcli.results.render import console, print_rows
+
+    rows = load_rows(registry)
+    if check is not None:
+        return _check(check, rows, options)
+    if any(options.values()):
+        raise click.UsageError("--adapter, --trust-remote-code and --device go with --check")
 
     def line(name: str) -> list[str]:
         row = rows[name]
         sizes = ", ".join(f"{name}:{size}" for size in row.sizes)
         source = str(row.settings.get("checkpoint", ""))
-        return [name, row.kind, row.trained, "; ".join(filter(None, [row.about, source, sizes]))]
+        what = "; ".join(filter(None, [row.about, source, sizes]))
+        return [name, row.kind, row.trained, row.checked, what]
 
-    rows = load_rows(registry)
-    print_rows(["model", "kind", "trained", "what it is"], map(line, rows), console())
-    click.echo("\nAny other checkpoint: hf:PATH. A class of your own: file.py:Class.")
+    print_rows(["model", "kind", "trained", "checked here", "what it is"], map(line, rows), console())
+    click.echo("\nAny other checkpoint: hf:PATH; encoder: embed:PATH; API: openai:NAME, anthropic:NAME; class: file.py:Class.")
+    return 0
+
+
+def _check(name: str, rows: "dict[str, ModelRow]", options: dict[str, Any]) -> int:
+    """One line for what is loaded, one a trial."""
+    from f2rcli.adapters.registry import Settings, build, find_row
+
+    row = find_row(name, rows)
+    if row.kind != "transformers":
+        raise click.UsageError(f"--check is for checkpoints, and {name} is none")
+    from f2rcli.adapters.vlm import VLM
+    from f2rcli.adapters.vlm.planting import check
+
+    vlm = build(row, Settings(max_new_tokens=16, **options))
+    assert isinstance(vlm, VLM)
+    towers = ", ".join(dict.fromkeys(type(module).__name__ for module, _, _ in vlm.audit.towers))
+    click.echo(f"{name}: {vlm.base.config.model_type}, pictures heard at {towers}")
+    trials = check(vlm)
+    for _, line in trials:
+        click.echo(line)
+    return 0 if all(well for well, _ in trials) else 1
 
 
 @click.command("tasks")

@@ -29,6 +29,7 @@ from f2rcli import EXIT_UNANSWERED
 )
 @click.option("--registry", type=click.Path(path_type=Path), help="Model rows of your own (TOML).")
 @click.option("--adapter", help="A LoRA adapter over the model's checkpoint.")
+@click.option("--trust-remote-code", is_flag=True, help="Run code that comes with a checkpoint.")
 @click.option("--device", help="cpu, cuda, cuda:1 …, or auto: over all GPUs.")
 @click.option(
     "--top-k",
@@ -48,6 +49,7 @@ def command(
     prompt_from: Path | None,
     registry: Path | None,
     adapter: str | None,
+    trust_remote_code: bool,
     device: str | None,
     top_k: int | None,
     endpoint: str | None,
@@ -79,7 +81,13 @@ def command(
     file = load_task(dialogue).path
     chat = read_dialogue(file, wanted)
     template = choose_template(prompt, prompt_from) or PromptTemplate.by_language()
-    settings = Settings(adapter=adapter, device=device, endpoint=endpoint, top_k=top_k)
+    settings = Settings(
+        adapter=adapter,
+        device=device,
+        endpoint=endpoint,
+        top_k=top_k,
+        trust_remote_code=trust_remote_code,
+    )
     retriever = build(row, settings)
     images = ImageFolder((file.parent,), allow_outside_images)
     found = ask(retriever, chat, query, template, images)

@@ -1,11 +1,13 @@
 """What several folders of tests need."""
 
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import small_sets
 import tiny
+import tiny_vlms
 from hypothesis import settings
 
 from f2rcli.tasks.mini import cache, sets
@@ -40,6 +42,25 @@ def golden() -> Path:
 def tiny_qwen2_vl(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random checkpoint in the shape of Qwen2-VL, made once a session."""
     return tiny.qwen2_vl(tmp_path_factory.mktemp("qwen2_vl"))
+
+
+@pytest.fixture(scope="session")
+def families(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The random checkpoint of an architecture by its model_type, each made once a session."""
+    made: dict[str, Path] = {}
+
+    def families(name: str) -> Path:
+        if name not in made:
+            made[name] = tiny_vlms.MAKERS[name](tmp_path_factory.mktemp(name))
+        return made[name]
+
+    return families
+
+
+@pytest.fixture(scope="session", params=tiny_vlms.MAKERS)
+def family(request: pytest.FixtureRequest, families: Callable[[str], Path]) -> tuple[str, Path]:
+    """An architecture and its checkpoint: a test that takes it runs for each."""
+    return request.param, families(request.param)
 
 
 @pytest.fixture(scope="session")

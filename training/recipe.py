@@ -76,10 +76,11 @@ class Lora:
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """Samples of more tokens are dropped; pictures of more pixels are made smaller."""
+    """Samples of more tokens are dropped; pictures of more pixels are made smaller (left out: the
+    release's limit, where the architecture has one)."""
 
     max_tokens: Count
-    max_pixels: Count
+    max_pixels: Count | None = None
 
 
 @dataclass(frozen=True, slots=True)

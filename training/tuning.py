@@ -10,7 +10,7 @@ from typing import Any
 from torch.nn import Linear
 from transformers import PreTrainedModel
 
-from f2rcli.adapters.vlm.loading import Loaded, vision_tower
+from f2rcli.adapters.vlm.loading import Loaded, vision_parts
 from f2rcli.tasks.errors import InputError
 from f2rcli.training.recipe import Lora
 
@@ -25,7 +25,8 @@ def prepare(loaded: Loaded, lora: Lora | None, name: str, *, freeze_vision: bool
         adapted.peft_config["default"].base_model_name_or_path = name
         return replace(loaded, model=adapted)
     if freeze_vision:
-        vision_tower(loaded.base).requires_grad_(False)
+        for part in vision_parts(loaded.base):
+            part.requires_grad_(False)
     return loaded
 
 
@@ -51,8 +52,8 @@ def lora_config(loaded: Loaded, lora: Lora, *, freeze_vision: bool) -> Any:
     """The adapter of a recipe in PEFT's words."""
     from peft import LoraConfig
 
-    tower = _name_of(vision_tower(loaded.base), loaded.base)
-    left_out = rf"{re.escape(tower)}\..*" if freeze_vision else None
+    parts = "|".join(re.escape(_name_of(part, loaded.base)) for part in vision_parts(loaded.base))
+    left_out = rf"(?:{parts})\..*" if freeze_vision else None
     every = _linear_layers(loaded.base, left_out) if left_out else "all-linear"
     return LoraConfig(
         r=lora.rank,

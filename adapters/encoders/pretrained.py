@@ -76,7 +76,7 @@ def load_tokenizer(folder: Path) -> Any:
     """Raises InputError if there is none, or a faulty one."""
     from transformers import AutoTokenizer
 
-    from f2rcli.adapters.vlm.loading import TOKENIZERS
+    from f2rcli.adapters.vlm.processor import TOKENIZERS
 
     if not any((folder / name).is_file() for name in TOKENIZERS):  # or it would be an empty one
         raise InputError("no tokenizer in it", where=str(folder))

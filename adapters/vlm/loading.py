@@ -1,6 +1,7 @@
 """A checkpoint folder as a model and a processor, or a clear line that says why not."""
 
 import copy
+import json
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,26 +15,30 @@ from transformers import (
     AutoModelForImageTextToText,
     GenerationConfig,
     PreTrainedModel,
-    ProcessorMixin,
 )
-from transformers.models.auto.auto_mappings import PROCESSOR_MAPPING_NAMES
-from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
-from transformers.models.auto.processing_auto import processor_class_from_name
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as KNOWN,
+)
 
+from f2rcli.adapters.vlm.processor import load_processor
+from f2rcli.adapters.vlm.remote import MODELS, own_code, remote_class
 from f2rcli.tasks.errors import InputError
 
-TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass
 class Loaded:
-    """`model` is what generates (a PEFT wrapper with an adapter); `base` the transformers model."""
+    """`model` is what generates (a PEFT wrapper with an adapter); `base` the transformers model.
+
+    `code` is whether code of the checkpoint's own was run.
+    """
 
     model: Any
     base: PreTrainedModel
     processor: Any
     generation: GenerationConfig
+    code: bool = False
 
 
 def choose_device(device: str | None) -> str:
@@ -50,20 +55,36 @@ def choose_device(device: str | None) -> str:
     return device
 
 
-def load(folder: Path, adapter: Path | None, dtype: str, device: str, max_pixels: int) -> Loaded:
-    """Raises InputError for a checkpoint whose architecture, weights or processor do not fit."""
+def load(
+    folder: Path,
+    adapter: Path | None,
+    dtype: str,
+    device: str,
+    max_pixels: int | None = None,
+    *,
+    trust_code: bool = False,
+) -> Loaded:
+    """Raises InputError for a checkpoint whose architecture, weights or processor do not fit.
+
+    `trust_code` lets code run that comes with the checkpoint, where transformers has none of its own.
+    """
     transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    config = _config(folder)
+    config = _config(folder, trust_code)
+    code = config.model_type not in KNOWN
     choice = _dtype(dtype, device)
+    processor = load_processor(folder, config.model_type, max_pixels, code=code)
+    cls = remote_class(folder, MODELS) if code else AutoModelForImageTextToText
+    if not hasattr(cls, "from_pretrained"):
+        raise InputError(f"its own code has none of {', '.join(MODELS)}", where=str(folder))
     try:
-        found: Any = AutoModelForImageTextToText.from_pretrained(
+        found: Any = cls.from_pretrained(
             folder,
             config=config,
             dtype=choice,
             device_map=device,
             use_safetensors=True,
-            trust_remote_code=False,
+            trust_remote_code=code,
             ignore_mismatched_sizes=True,  # to name them below
             output_loading_info=True,
         )
@@ -78,19 +99,17 @@ def load(folder: Path, adapter: Path | None, dtype: str, device: str, max_pixels
         )
     base.eval()
     model = _with_adapter(base, adapter) if adapter else base
-    processor = load_processor(folder, config.model_type, max_pixels)
-    return Loaded(model, base, processor, _generation(folder, base))
+    return Loaded(model, base, processor, _generation(folder, base), code)
 
 
-def vision_tower(base: PreTrainedModel) -> torch.nn.Module:
-    """What turns pictures into visual tokens, its projector included."""
-    tower: torch.nn.Module | None = getattr(base.model, "visual", None)
-    if tower is None:
-        raise InputError(
-            f"the input audit has no place to listen in a {base.config.model_type}",
-            fix="supported are Qwen2-VL, Qwen2.5-VL and Qwen3-VL",
-        )
-    return tower
+def vision_parts(base: PreTrainedModel) -> list[torch.nn.Module]:
+    """What turns pictures into visual tokens: all of the model but its language model."""
+    language: Any = base.get_decoder()  # type: ignore[no-untyped-call]
+    parts: dict[str, torch.nn.Module] = dict(base.base_model.named_children())
+    beside = [part for part in parts.values() if language not in part.modules()]
+    if language is base or len(beside) == len(parts):
+        raise InputError(f"{base.config.model_type} has no language model that stands by itself")
+    return beside
 
 
 def _generation(folder: Path, base: PreTrainedModel) -> GenerationConfig:
@@ -109,12 +128,27 @@ def _generation(folder: Path, base: PreTrainedModel) -> GenerationConfig:
         raise InputError(what, where=str(folder)) from None
 
 
-def _config(folder: Path) -> Any:
+def _config(folder: Path, trust_code: bool) -> Any:
     try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        model_type = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
+        foreign = model_type not in KNOWN and own_code(folder)
+    except (ValueError, KeyError, TypeError):
+        foreign = {}  # transformers says below what is wrong
+    if foreign and not trust_code:
+        raise InputError(
+            f"{model_type} is not in transformers {transformers.__version__}: code of this folder would "
+            f"be run ({', '.join(sorted(set(foreign.values())))})",
+            where=str(folder),
+            fix="--trust-remote-code runs it, if you trust its authors",
+        )
+    try:
+        own = remote_class(folder, ("AutoConfig",)) if foreign else None
+        config = (own or AutoConfig).from_pretrained(folder)
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(f"config.json cannot be used: {error}", where=str(folder)) from None
-    if config.model_type not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+    if not foreign and config.model_type not in KNOWN:
         raise InputError(
             f"{config.model_type} is no vision-language architecture of "
             f"transformers {transformers.__version__}",
@@ -155,46 +189,3 @@ def _with_adapter(base: PreTrainedModel, folder: Path) -> Any:
             fix="is it an adapter of another base?",
         )
     return model
-
-
-def load_processor(folder: Path, model_type: str, max_pixels: int) -> Any:
-    """The checkpoint's processor without its video part, which would need torchvision.
-
-    The image processor is torchvision's or Pillow's, whichever is there; the two differ in the last
-    bits, so a run records which one it was. Pixels an image: the checkpoint's limit or `max_pixels`,
-    whichever is lower.
-    """
-    if not any((folder / name).is_file() for name in TOKENIZERS):
-        raise InputError("no tokenizer in it", where=str(folder), fix="tokenizer.json is missing")
-    full = processor_class_from_name(PROCESSOR_MAPPING_NAMES.get(model_type) or "")
-    if full is None:
-        raise InputError(f"no processor is known for {model_type}", where=str(folder))
-    attributes = [name for name in full.get_attributes() if name != "video_processor"]
-
-    class ImageTextProcessor(full):  # type: ignore[misc, valid-type]
-        @classmethod
-        def get_attributes(cls) -> list[str]:
-            return attributes
-
-    ImageTextProcessor.__name__ = full.__name__
-    try:
-        processor: ProcessorMixin = ImageTextProcessor.from_pretrained(folder, trust_remote_code=False)
-    except Exception as error:
-        raise InputError(f"processor cannot be loaded: {error}", where=str(folder)) from None
-    if not processor.chat_template and not processor.tokenizer.chat_template:
-        raise InputError(
-            "no chat template in it (chat_template.jinja)",
-            where=str(folder),
-            fix="a base model without one cannot be asked; use its instruct version",
-        )
-    try:
-        hello: Any = [{"role": "user", "content": [{"type": "text", "text": "hello"}]}]
-        processor.apply_chat_template(hello, tokenize=False, add_generation_prompt=True)
-    except Exception as error:
-        raise InputError(f"its chat template does not work: {error}", where=str(folder)) from None
-    size = processor.image_processor.size
-    if "longest_edge" in size:
-        longest = min(size["longest_edge"], max_pixels)
-        shortest = min(size["shortest_edge"], longest)
-        processor.image_processor.size = {"shortest_edge": shortest, "longest_edge": longest}
-    return processor

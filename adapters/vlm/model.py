@@ -12,14 +12,14 @@ from f2rcli.adapters.registry import Settings
 from f2rcli.adapters.retriever import Retriever
 from f2rcli.adapters.vlm.audit import InputAudit
 from f2rcli.adapters.vlm.decoding import greedy, logprobs_of, shown
-from f2rcli.adapters.vlm.inputs import InputBuilder, ModelInput
+from f2rcli.adapters.vlm.inputs import InputBuilder, ModelInput, for_model
 from f2rcli.adapters.vlm.loading import Loaded, choose_device, load
+from f2rcli.adapters.vlm.processor import sizes_of
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.slicing import MAX_TURNS
 from f2rcli.tasks.tags import render_answer
 from f2rcli.tasks.types import Failure, Request, Retrieval, TokenLogprob
 
-MAX_PIXELS = 602_112  # the release's limit: 768 visual tokens of 28 × 28 pixels
 SPARE_TOKENS = 64  # beyond the longest possible answer, for a model that adds a few words
 
 
@@ -45,8 +45,7 @@ class VLM(Retriever):
         self.tokenizer = loaded.processor.tokenizer
         self.processor = loaded.processor
         self.inputs = InputBuilder(loaded.processor)
-        image_token_id = self.tokenizer.convert_tokens_to_ids(loaded.processor.image_token)
-        self.audit = InputAudit(loaded.base, self.tokenizer, image_token_id)
+        self.audit = InputAudit(loaded.base, self.inputs)
         self.batch_size = batch_size
         self.max_new_tokens = max_new_tokens
         self.checkpoint_generation = loaded.generation
@@ -58,7 +57,15 @@ class VLM(Retriever):
     @classmethod
     def load(cls, row: dict[str, Any], settings: Settings) -> Self:
         """Raises InputError if the checkpoint (or the adapter over it) is not there or does not fit."""
-        folder = find_checkpoint(row["checkpoint"])
+        if "refused" in row:
+            raise InputError(f"{row['checkpoint']} cannot be asked: {row['refused']}")
+        trust = settings.trust_remote_code
+        if row.get("remote_code") and not trust:
+            raise InputError(
+                f"{row['checkpoint']} brings its own code, which would be run from its folder",
+                fix="--trust-remote-code runs it, if you trust its authors",
+            )
+        folder = find_checkpoint(row["checkpoint"], code=trust)
         name = settings.adapter or row.get("adapter")
         adapter = find_checkpoint(name, needed="adapter_config.json") if name else None
         loaded = load(
@@ -66,19 +73,27 @@ class VLM(Retriever):
             adapter,
             settings.dtype or row.get("dtype", "auto"),
             choose_device(settings.device),
-            settings.max_pixels or row.get("max_pixels", MAX_PIXELS),
+            settings.max_pixels or row.get("max_pixels"),
+            trust_code=trust,
         )
-        sources = {"checkpoint": {"name": row["checkpoint"], **provenance(folder)}}
+        model_type = loaded.base.config.model_type
+        if row.get("model_type", model_type) != model_type:
+            raise InputError(f"{row['checkpoint']} is {model_type}, not {row['model_type']}")
+        found = provenance(folder, code=loaded.code)
+        sources = {"checkpoint": {"name": row["checkpoint"], **found}}
         if adapter:
             sources["adapter"] = {"name": name, **provenance(adapter)}
         limit = settings.max_new_tokens or row.get("max_new_tokens")
-        return cls(
-            loaded,
-            batch_size=settings.batch_size,
-            max_new_tokens=limit,
-            sources=sources,
-            logprobs=settings.logprobs,
-        )
+        try:
+            return cls(
+                loaded,
+                batch_size=settings.batch_size,
+                max_new_tokens=limit,
+                sources=sources,
+                logprobs=settings.logprobs,
+            )
+        except InputError as error:  # its input cannot be proved
+            raise InputError(error.what, where=error.where or str(folder), fix=error.fix) from None
 
     @property
     def ends(self) -> set[int]:
@@ -90,8 +105,9 @@ class VLM(Retriever):
         return {
             **{source: found["digest"] for source, found in self.sources.items()},
             "dtype": str(self.base.dtype).removeprefix("torch."),
-            "image_size": dict(self.processor.image_processor.size),
+            "image_size": sizes_of(self.processor),
             "image_processor": type(self.processor.image_processor).__name__,
+            **({} if self.inputs.template.form == "parts" else {"pictures": "written into the text"}),
             "decoding": {
                 "checkpoint": shown(self.checkpoint_generation),
                 "applied": shown(self.generation),
@@ -161,7 +177,7 @@ class VLM(Retriever):
         self.audit.arm(batch, collated)
         with torch.inference_mode():
             output = self.model.generate(
-                **{key: tensor.to(self.base.device) for key, tensor in collated.items()},
+                **for_model(collated, self.base),
                 generation_config=self.generation,
                 max_new_tokens=max(caps),
             )

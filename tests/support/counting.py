@@ -5,7 +5,7 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from f2rcli.adapters.vlm.loading import vision_tower
+from f2rcli.adapters.vlm.loading import vision_parts
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Counts:
             return made
 
         base.model.language_model.register_forward_pre_hook(on_model, with_kwargs=True)
-        vision_tower(base).register_forward_pre_hook(on_tower, with_kwargs=True)
+        vision_parts(base)[0].register_forward_pre_hook(on_tower, with_kwargs=True)
         before, images.preprocess = images.preprocess, preprocess
 
     @property

@@ -9,7 +9,7 @@ from short_chats import fragment, picture, request
 
 from f2rcli.adapters.vlm import VLM
 from f2rcli.adapters.vlm.inputs import InputBuilder
-from f2rcli.adapters.vlm.loading import load_processor
+from f2rcli.adapters.vlm.processor import load_processor
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.types import Request
 from f2rcli.training.samples import NO_LOSS, Samples

@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDeepstackFeatures
 
 from f2rcli.adapters.vlm.inputs import InputBuilder, ModelInput
-from f2rcli.adapters.vlm.loading import Loaded, vision_tower
+from f2rcli.adapters.vlm.loading import Loaded, vision_parts
 from f2rcli.tasks.errors import InputError
 
 ARCHITECTURES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
@@ -86,11 +86,12 @@ def encode(loaded: Loaded, one: ModelInput, builder: InputBuilder) -> Prompt:
     takes no mask of ours.
     """
     base = loaded.base
-    if any(weight.requires_grad for weight in vision_tower(base).parameters()):
+    seeing = (weight for part in vision_parts(base) for weight in part.parameters())
+    if any(weight.requires_grad for weight in seeing):
         raise InputError("GRPO sees each picture once a step", fix="freeze_vision = true in the recipe")
     batch = {name: tensor.to(base.device) for name, tensor in builder.collate([one]).items()}
     ids = batch["input_ids"]
-    image_token_id = builder.tokenizer.convert_tokens_to_ids(builder.processor.image_token)
+    image_token_id = builder.pictures.visual_token_id
     if not takes_tree(base):
         return Plain(ids, image_token_id, batch)
     grids, types = batch.get("image_grid_thw"), batch["mm_token_type_ids"]

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from short_chats import picture, request
 
 from f2rcli.adapters.vlm.inputs import InputBuilder, ModelInput
-from f2rcli.adapters.vlm.loading import load_processor
-from f2rcli.adapters.vlm.model import MAX_PIXELS
+from f2rcli.adapters.vlm.processor import MAX_PIXELS, load_processor
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.images import open_image
 from f2rcli.tasks.tags import TAGS

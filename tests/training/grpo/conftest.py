@@ -14,7 +14,7 @@ from peft import LoraConfig, get_peft_model
 from short_chats import picture, request
 
 from f2rcli.adapters.vlm.inputs import InputBuilder, ModelInput
-from f2rcli.adapters.vlm.loading import Loaded, load, vision_tower
+from f2rcli.adapters.vlm.loading import Loaded, load, vision_parts
 from f2rcli.tasks.types import Request
 from f2rcli.training.grpo.prompt import Prompt, encode
 
@@ -81,7 +81,8 @@ def open_model(folders: dict[str, Path]) -> Open:
             exclude_modules=r".*visual.*",
             task_type="CAUSAL_LM",
         )
-        vision_tower(loaded.base).requires_grad_(False)
+        for part in vision_parts(loaded.base):
+            part.requires_grad_(False)
         loaded.model = get_peft_model(loaded.base, config)
         torch.manual_seed(11)
         for name, weight in loaded.model.named_parameters():
