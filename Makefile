@@ -9,8 +9,8 @@ OUT ?= runs
 .PHONY: eval test test-all check lint types bench reproduce-nano wheel clean
 
 eval: $(READY)  ## the main job: the small models and the reference rows on both mini sets
-	$(BIN)/f2r eval --model f2rvlm-nano-base f2rvlm-nano bm25 random everything oracle \
-		--task mini --batch-size 8 --out $(OUT)
+	$(BIN)/f2r eval --model f2rvlm-nano-base f2rvlm-nano-sft f2rvlm-nano clip-nano bm25 random everything \
+		oracle --task mini --batch-size 8 --out $(OUT)
 	@echo
 	@echo "Next: $(BIN)/f2r retrieve --model f2rvlm-nano mini-chat \"the pet that meows\""
 	@echo "      $(BIN)/f2r retrieve --model bm25 YOUR_CHAT.json \"what you look for\""

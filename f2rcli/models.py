@@ -41,7 +41,10 @@ def models(registry: Path | None, check: str | None, **options: Any) -> int:
         return [name, row.kind, row.trained, row.checked, what]
 
     print_rows(["model", "kind", "trained", "checked here", "what it is"], map(line, rows), console())
-    click.echo("\nAny other checkpoint: hf:PATH; encoder: embed:PATH; API: openai:NAME, anthropic:NAME; class: file.py:Class.")
+    click.echo(
+        "\nAny other checkpoint is hf:PATH, encoder embed:PATH, model behind an API openai:NAME or "
+        "anthropic:NAME, class of your own file.py:Class."
+    )
     return 0
 
 

@@ -25,6 +25,10 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 folder, parts = sys.argv[1], json.loads(sys.argv[2])  # of the chat: texts, and files of pictures
 model = Qwen2VLForConditionalGeneration.from_pretrained(folder, dtype="float32")
+if sys.argv[3:]:
+    from peft import PeftModel
+
+    model = PeftModel.from_pretrained(model, sys.argv[3]).eval()
 tokenizer = AutoTokenizer.from_pretrained(folder)
 process = Qwen2VLImageProcessorPil.from_pretrained(folder)
 images = process(images=[Image.open(p["image"]) for p in parts if "image" in p], return_tensors="pt")
@@ -64,7 +68,20 @@ def test_together_they_are_small() -> None:
     assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) <= 24e6
 
 
-def test_plain_transformers_gets_the_answer_that_f2r_gets() -> None:
+def test_the_adapter_names_the_checkpoint_that_it_is_over() -> None:
+    settings = load_rows()["f2rvlm-nano"].settings
+    folder = find_checkpoint(settings["adapter"], needed="adapter_config.json")
+    assert {file.name for file in folder.iterdir()} == {
+        "README.md",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    }
+    config = json.loads((folder / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == settings["checkpoint"] == "package:f2rvlm-nano-sft"
+
+
+@pytest.mark.parametrize("name", ["f2rvlm-nano-sft", "f2rvlm-nano"])
+def test_plain_transformers_gets_the_answer_that_f2r_gets(name: str) -> None:
     task = load_task("mini-chat")
     request = next(iter(task.requests()))
     seen = task.with_images(request)
@@ -76,10 +93,14 @@ def test_plain_transformers_gets_the_answer_that_f2r_gets() -> None:
             parts.append({"text": part})
         else:
             parts += [{"text": image_tag(part)}, {"image": files[part]}]
-    command = [sys.executable, "-c", PLAIN, str(find_checkpoint("package:f2rvlm-nano-sft"))]
-    done = subprocess.run([*command, json.dumps(parts)], capture_output=True, text=True, check=False)
+    row = find_row(name, load_rows())
+    words = [str(find_checkpoint(row.settings["checkpoint"])), json.dumps(parts)]
+    if adapter := row.settings.get("adapter"):
+        words.append(str(find_checkpoint(adapter, needed="adapter_config.json")))
+    command = [sys.executable, "-c", PLAIN, *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    nano = build(find_row("f2rvlm-nano", load_rows()), Settings())
+    nano = build(row, Settings())
     (answer,) = nano.retrieve([seen])
     assert answer.failure is None
     assert answer.text == done.stdout.strip()
