@@ -16,6 +16,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from f2rcli.results.bootstrap import differences
+from f2rcli.results.sides import read_side
+
 SEEDS = (0, 1, 2)
 MORE_STEPS = 130  # of SFT: as many seconds of a processor as an epoch of GRPO
 START = "f2rvlm-nano-sft"
@@ -106,9 +111,27 @@ def main() -> None:
     folds = ("--fold", "grpo=grpo-[0-9]", "--fold", "more-sft=more-sft-[0-9]")
     f2r("table", folder / "runs", *folds, "--against", START, "--format", "markdown")
     for task in ("mini-mldr", "mini-wechat"):
-        for base in (START, "more-sft-0"):
-            news = [next((folder / "runs" / task).glob(f"grpo-{seed}-*")) for seed in SEEDS]
-            f2r("compare", next((folder / "runs" / task).glob(f"{base}-*")), *news)
+        runs = folder / "runs" / task
+        for base, new in (
+            (f"{START}-*", "grpo-[0-9]-*"),
+            (f"{START}-*", "more-sft-*"),
+            ("more-sft-*", "grpo-[0-9]-*"),
+        ):
+            found = differences(summed(runs, base), summed(runs, new), "strict")["joint.f1"]
+            print(
+                f"{task}, joint F1, {new} - {base}: {100 * found.value:+.2f} "
+                f"[{100 * found.low:+.2f}, {100 * found.high:+.2f}], p {found.p:.4f}"
+            )
+
+
+def summed(runs: Path, pattern: str) -> Any:
+    """Dialogues × 8 counts over all runs of that name: seeds are summed up, dialogues are resampled."""
+    sums: dict[str, Any] = {}
+    for run in sorted(runs.glob(pattern)):
+        for sample in read_side(run).samples:
+            counts = np.array(sample.outcomes["strict"].counts)
+            sums[sample.dialogue] = sums.get(sample.dialogue, 0) + counts
+    return np.array([sums[dialogue] for dialogue in sorted(sums)])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Does f2rvlm-nano look? python docs/reproduce/nano_looks.py [SEED] [DECKS]
+"""Does f2rvlm-nano-sft look? python docs/reproduce/nano_looks.py [SEED] [DECKS]
 
 On the picture-only queries of a fresh mini-mldr: image F1 as it is, with every picture blank, and by
 chance. And, where a picture of the fragment and one of another topic both stand beside words that say
@@ -141,7 +141,7 @@ def _exchange(request: Request, chat: Chat) -> Exchange | None:
 def main() -> None:
     seed, decks = (int(value) for value in [*sys.argv[1:], *["1", "15"][len(sys.argv) - 1 :]])
     with tempfile.TemporaryDirectory() as folder:
-        for name, value in measure("f2rvlm-nano", seed, decks, Path(folder)).items():
+        for name, value in measure("f2rvlm-nano-sft", seed, decks, Path(folder)).items():
             print(f"{name:20} {value:.4g}")
 
 
