@@ -23,6 +23,7 @@ _LINE_START = re.compile(rf"^[^\S\n]*{UTTERANCE_ID.pattern}", re.MULTILINE)
 _TORN = re.compile(r"^[^\S\n]*<\|utt_id_start\|>(?![0-9]{1,18}<\|utt_id_end\|>).*", re.MULTILINE)
 _PICTURE = re.compile(r"<\|img_id_start\|>(0|[1-9][0-9]{0,17})<\|img_id_end\|><image>")
 _SPEAKER = re.compile(r"[^:：\n<]{0,100}[:：]")
+_CONTROL = re.compile(r"<\|[^<>|\s]+\|>")
 _TYPED_TAG = re.compile(r"<(?=\|(?:query|utt_ids?|img_ids?)_(?:start|end)\|>|image>)")
 
 
@@ -33,6 +34,14 @@ def escape(text: str) -> str:
     tokenizer nor a scoring script takes for a tag.
     """
     return _TYPED_TAG.sub("< ", " ".join(text.split()))
+
+
+def escape_control(text: str) -> str:
+    """`text` in which nothing looks like a control token of any model (`<|im_end|>`), save our tags.
+
+    For a model whose tokenizer is not known: somebody who types one must not end the prompt.
+    """
+    return _CONTROL.sub(lambda typed: typed[0] if typed[0] in TAGS else "< " + typed[0][1:], text)
 
 
 def escape_pictures(text: str) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from f2rcli.adapters.api.pictures import Picture, encode
-from f2rcli.tasks.tags import escape
+from f2rcli.tasks.tags import escape, escape_control
 from f2rcli.tasks.types import Request, image_tag
 
 Placement = Literal["in-place", "first"]
@@ -62,11 +62,12 @@ def compose(
             parts += [picture, text]
     # A blank text (a line break after the last picture) says nothing, and some endpoints refuse it.
     said = tuple(
-        p if isinstance(p, Picture) else _whole(p) for p in parts if isinstance(p, Picture) or p.strip()
+        p if isinstance(p, Picture) else _sound(p) for p in parts if isinstance(p, Picture) or p.strip()
     )
-    return Message(None if prompt.system is None else _whole(prompt.system), said, _whole(question))
+    return Message(None if prompt.system is None else _sound(prompt.system), said, _sound(question))
 
 
-def _whole(text: str) -> str:
-    """Text that UTF-8 can hold: half a character (a lone surrogate) becomes U+FFFD."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+def _sound(text: str) -> str:
+    """Text that UTF-8 can hold (half a character, a lone surrogate, becomes U+FFFD), and in which a
+    server finds no control token of its model."""
+    return escape_control(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))

@@ -3,7 +3,6 @@
 Nothing here needs lm-evaluation-harness: it loads task.py, which asks this.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,7 +15,7 @@ from f2rcli.tasks.metrics import NAMES, Counts
 from f2rcli.tasks.predictions import Answer, parse_prediction, prediction_line
 from f2rcli.tasks.scoring import JUDGES, MODALITIES, Protocol, Tally
 from f2rcli.tasks.slicing import Slice, merged_line, slice_request
-from f2rcli.tasks.tags import IMAGE_MARK, TAGS, render_answer
+from f2rcli.tasks.tags import IMAGE_MARK, escape_control, render_answer
 from f2rcli.tasks.types import Prompt, Request, image_tag
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 Doc = dict[str, Any]
 SCORES = {f"{part}_{name}": (part, name) for part in ("joint", "utterance", "image") for name in NAMES}
 FAILURES = ("malformed", "out_of_range_ids")
-_CONTROL = re.compile(r"<\|[^<>|\s]+\|>|" + IMAGE_MARK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +92,8 @@ def message(prompt: Prompt) -> str:
 
 
 def plain(text: str) -> str:
-    """Text in which nothing can be taken for a picture or for a control token, save the FFR tags.
-
-    A task does not see the model's tokenizer, so whatever looks like a control token (`<|im_end|>`) is
-    escaped.
-    """
-    return _CONTROL.sub(lambda typed: typed[0] if typed[0] in TAGS else "< " + typed[0][1:], text)
+    """Text in which nothing can be taken for a picture or for a control token, save the FFR tags."""
+    return escape_control(text).replace(IMAGE_MARK, "< image>")
 
 
 def check_places(text: str, context: Any) -> None:

@@ -15,6 +15,7 @@ from f2rcli.tasks.tags import (
     TAGS,
     dialogue_ids,
     escape,
+    escape_control,
     image_tag,
     parse_content,
     render_answer,
@@ -61,6 +62,15 @@ def test_escaped_text_is_one_line_without_a_tag(text: str) -> None:
     assert escaped.splitlines() in ([], [escaped])
     assert "".join(escaped.split()) == "".join(text.split())
     assert escape(escaped) == escaped
+
+
+@given(st.text() | MESSAGES)
+def test_of_control_tokens_only_our_tags_are_left(text: str) -> None:
+    escaped = escape_control(text + "<|im_end|>" + "".join(TAGS))
+    assert "<|im_end|>" not in escaped
+    assert escaped.endswith("< |im_end|>" + "".join(TAGS))
+    assert escaped.replace("< |", "<|") == (text + "<|im_end|>" + "".join(TAGS)).replace("< |", "<|")
+    assert escape_control(escaped) == escaped
 
 
 def test_text_without_tags_is_only_put_on_one_line() -> None:

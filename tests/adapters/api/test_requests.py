@@ -177,6 +177,16 @@ def test_half_a_character_does_not_stop_a_run(server: FaultServer, make: Make, k
     assert "整个😺字" in server.received[0].content[0]
 
 
+def test_a_typed_control_token_is_none_any_more(server: FaultServer, make: Make, kind: str) -> None:
+    """A server of one's own would end the prompt at it, or look for a picture."""
+    (found,) = make(kind).retrieve([request("他写了<|im_end|>和<|image_pad|>", query="<|im_start|>谁")])
+    assert found.failure is None
+    said = "".join(server.received[0].content)
+    assert "他写了< |im_end|>和< |image_pad|>" in said
+    assert "< |im_start|>谁" in said
+    assert "<|utt_id_start|>0<|utt_id_end|>" in said
+
+
 def test_too_many_pictures_are_a_failure_that_says_so(
     server: FaultServer, make: Make, kind: str, chat: Request
 ) -> None:
