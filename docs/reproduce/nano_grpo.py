@@ -22,7 +22,7 @@ from f2rcli.results.bootstrap import differences
 from f2rcli.results.sides import read_side
 
 SEEDS = (0, 1, 2)
-MORE_STEPS = 130  # of SFT: as many seconds of a processor as an epoch of GRPO
+MORE_STEPS = 130  # of SFT: about as many seconds of a processor as an epoch of GRPO
 START = "f2rvlm-nano-sft"
 
 
