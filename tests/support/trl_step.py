@@ -132,14 +132,12 @@ def in_our_order(
 
 def as_messages(builder: InputBuilder, asked: Request) -> list[dict[str, Any]]:
     """The request's messages with the pictures themselves in place, as TRL takes them."""
-    messages, order, _ = builder._messages(asked)
+    system, parts, order, _ = builder._spoken(asked)
     files = {image.id: image.file for image in asked.dialogue.images}
-    pictures = iter(open_image(files[image_id]) for image_id in order)
-
-    def with_picture(part: dict[str, str]) -> dict[str, Any]:
-        return {**part, "image": next(pictures)} if part["type"] == "image" else dict(part)
-
-    return [
-        {"role": message["role"], "content": [with_picture(part) for part in message["content"]]}
-        for message in messages
+    pictures = (open_image(files[image_id]) for image_id in order)
+    content = [
+        {"type": "image", "image": next(pictures)} if part is None else {"type": "text", "text": part}
+        for part in parts
     ]
+    first = [] if system is None else [{"role": "system", "content": [{"type": "text", "text": system}]}]
+    return [*first, {"role": "user", "content": content}]
