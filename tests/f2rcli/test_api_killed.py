@@ -16,7 +16,7 @@ KEY = "sk-Gehe1m-0123456789"
 QUICK = """
 from f2rcli.adapters.api import model
 from f2rcli.adapters.api.pacing import Patience
-model.PATIENCE = Patience(first=0.001, longest=0.02, timeout=0.3)
+model.PATIENCE = Patience(first=0.001, longest=0.02, timeout=1.0)
 from f2rcli.main import main
 main()
 """
@@ -62,7 +62,7 @@ def written(out: Path) -> list[str]:
 
 
 def wait_for(out: Path, count: int, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     while sum(f.read_bytes().count(b"\n") for f in out.rglob("answers.jsonl")) < count:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "no answers"
@@ -90,7 +90,7 @@ def test_each_is_answered_once_and_kept_whatever_happens(kind: str, tmp_path: Pa
         process = start(server, kind, data, out)
         wait_for(out, 2 * total // 3, process)
         process.send_signal(signal.SIGINT)
-        said, complained = process.communicate(timeout=60)
+        said, complained = process.communicate(timeout=300)
         assert (process.returncode, said) == (130, ""), complained
         assert complained.startswith("f2r: interrupted")
         assert complained.count("\n") == 1
@@ -98,7 +98,7 @@ def test_each_is_answered_once_and_kept_whatever_happens(kind: str, tmp_path: Pa
         after_interrupt = len(server.received)
         middle = queries_of(written(out))
         process = start(server, kind, data, out)
-        _, complained = process.communicate(timeout=100)
+        _, complained = process.communicate(timeout=600)
         assert (process.returncode, complained) == (0, "")
     kept = Counter(written(out))
     assert (len(kept), set(kept.values())) == (total, {1})

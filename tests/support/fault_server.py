@@ -39,7 +39,7 @@ RETRYABLE = (
     "foreign",
 )
 AFTER = 0.02  # seconds that Retry-After asks for
-HANG = 0.8  # seconds that a "timeout" says nothing
+HANG = 1.5  # seconds that a "timeout" says nothing
 QUERY = re.compile(r"<\|query_start\|>(.*?)<\|query_end\|>", re.DOTALL)
 
 
