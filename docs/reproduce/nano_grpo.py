@@ -1,8 +1,9 @@
 """What each step of training is worth at nano scale: `python nano_grpo.py FOLDER [--jobs N]`.
 
 From f2rvlm-nano-sft: as much compute of more SFT and GRPO, three seeds each, and GRPO without one of its
-parts. All of them answer both mini sets. Whatever is done in FOLDER is not done again, and what was
-interrupted goes on: the commands are those of `f2r`, which the output names.
+parts. All of them answer both mini sets, and two siblings of mini-wechat that no setting was chosen by.
+Whatever is done in FOLDER is not done again, and what was interrupted goes on: the commands are those of
+`f2r`, which the output names.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from f2rcli.results.sides import read_side
 SEEDS = (0, 1, 2)
 MORE_STEPS = 130  # of SFT: about as many seconds of a processor as an epoch of GRPO
 START = "f2rvlm-nano-sft"
+SIBLINGS = (8630, 9873)
 
 
 def variants() -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -91,8 +93,15 @@ def train(folder: Path, name: str, shipped: str, changes: dict[str, Any]) -> Non
     row = {"kind": "transformers", "trained": stage.upper(), "about": name, **settings}
     registry = folder / "recipes" / f"{name}-row.toml"
     registry.write_text("\n".join([f"[{name}]", *(f"{k} = {v!r}" for k, v in row.items()), ""]), "utf-8")
-    asked = ("--model", name, "--registry", registry, "--task", "mini", "--batch-size", 8)
-    f2r("eval", *asked, "--device", "cpu", "--out", folder / "runs", "--quiet")
+    evaluate(folder, name, "--registry", registry)
+
+
+def evaluate(folder: Path, *model: object) -> None:
+    asked = ("--model", *model, "--batch-size", 8, "--device", "cpu", "--quiet")
+    f2r("eval", *asked, "--task", "mini", "--out", folder / "runs")
+    for seed in SIBLINGS:
+        data = folder / f"sibling-{seed}/mini-wechat/mini-wechat.jsonl"
+        f2r("eval", *asked, "--task", data, "--encoder", "none", "--out", folder / f"runs-{seed}")
 
 
 def main() -> None:
@@ -103,15 +112,21 @@ def main() -> None:
     folder: Path = options.folder
     os.environ["OMP_NUM_THREADS"] = "1"  # the same sums whatever runs beside it
     f2r("train", "curriculum", "--config", "nano-curriculum", "--out", folder / "curriculum")
-    asked = ("--model", "f2rvlm-nano-base", START, "--task", "mini", "--batch-size", 8)
-    f2r("eval", *asked, "--device", "cpu", "--out", folder / "runs", "--quiet")
+    for seed in SIBLINGS:
+        if not (folder / f"sibling-{seed}/mini-wechat").exists():
+            f2r("data", "mini", "mini-wechat", "--seed", seed, "--out", folder / f"sibling-{seed}")
+    evaluate(folder, "f2rvlm-nano-base", START)
     with ThreadPoolExecutor(options.jobs) as pool:
         for done in [pool.submit(train, folder, *variant) for variant in variants()]:
             done.result()
     folds = ("--fold", "grpo=grpo-[0-9]", "--fold", "more-sft=more-sft-[0-9]")
     f2r("table", folder / "runs", *folds, "--against", START, "--format", "markdown")
-    for task in ("mini-mldr", "mini-wechat"):
-        runs = folder / "runs" / task
+    siblings = [folder / f"runs-{seed}/mini-wechat" for seed in SIBLINGS]
+    for task, runs in (
+        ("mini-mldr", [folder / "runs/mini-mldr"]),
+        ("mini-wechat", [folder / "runs/mini-wechat"]),
+        ("siblings of mini-wechat", siblings),
+    ):
         for base, new in (
             (f"{START}-*", "grpo-[0-9]-*"),
             (f"{START}-*", "more-sft-*"),
@@ -124,10 +139,10 @@ def main() -> None:
             )
 
 
-def summed(runs: Path, pattern: str) -> Any:
+def summed(folders: list[Path], pattern: str) -> Any:
     """Dialogues × 8 counts over all runs of that name: seeds are summed up, dialogues are resampled."""
     sums: dict[str, Any] = {}
-    for run in sorted(runs.glob(pattern)):
+    for run in (run for runs in folders for run in sorted(runs.glob(pattern))):
         for sample in read_side(run).samples:
             counts = np.array(sample.outcomes["strict"].counts)
             sums[sample.dialogue] = sums.get(sample.dialogue, 0) + counts
