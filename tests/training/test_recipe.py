@@ -29,13 +29,17 @@ def test_the_recipes_of_a_family_are_over_its_checkpoint() -> None:
         "f2rvlm-2b-sft": "Qwen/Qwen2-VL-2B-Instruct",
         "f2rvlm-3b-sft": "Qwen/Qwen2.5-VL-3B-Instruct",
         "f2rvlm-7b-sft": "Qwen/Qwen2-VL-7B-Instruct",
+        "internvl3-8b-sft": "OpenGVLab/InternVL3-8B-hf",
         "mimo-vl-7b-rl-sft": "XiaomiMiMo/MiMo-VL-7B-RL",
+        "ovis2-2b-sft": "thisisiron/Ovis2-2B-hf",
         "qwen2.5-vl-7b-sft": "Qwen/Qwen2.5-VL-7B-Instruct",
     }
     assert set(bases) == set(shipped("sft")) - {"nano-sft"}
     for name, checkpoint in bases.items():
         row = find_row(load_recipe(name, SftRecipe).base, load_rows())
         assert row.settings["checkpoint"] == checkpoint
+        limited = row.settings.get("model_type", "").startswith("qwen")  # others' pictures have no limit
+        assert (load_recipe(name, SftRecipe).length.max_pixels is not None) == limited, name
 
 
 def test_the_published_settings_are_the_same_in_all_of_them() -> None:
@@ -43,7 +47,8 @@ def test_the_published_settings_are_the_same_in_all_of_them() -> None:
     sft = load_recipe("f2rvlm-7b-sft", SftRecipe)
     for name in set(shipped("sft")) - {"nano-sft"}:
         one = load_recipe(name, SftRecipe)
-        assert replace(one, name=sft.name, base=sft.base) == sft
+        assert one.length.max_tokens == sft.length.max_tokens
+        assert replace(one, name=sft.name, base=sft.base, length=sft.length) == sft
     measured = load_recipe("f2rvlm-7b-curriculum", CurriculumRecipe)
     rewarded = load_recipe("f2rvlm-7b-grpo", GrpoRecipe)
     for size in ("2b", "3b"):
