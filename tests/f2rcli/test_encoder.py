@@ -77,7 +77,7 @@ def test_what_is_cached_needs_no_model(
 ) -> None:
     command = ("-t", pictured, "--encoder", f"hf:{tiny_clip}", "--quiet")
     assert f2r("eval", "-m", "oracle", *command).code == 0
-    monkeypatch.setattr(clip.CLIP, "_features", None)
+    monkeypatch.setattr(clip.CLIP, "_model", None)
     ended = f2r("eval", "-m", "everything", *command)
     assert (ended.code, ended.err) == (0, "")
     assert isinstance(stored("everything-*")["strict"]["coherence"], float)
