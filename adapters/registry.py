@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What the command line or a recipe says for every model of the run; None leaves the row's own
-    value. With `logprobs`, answers come with their tokens' log-probabilities."""
+    value. A `batch_size` of None is as many as memory holds; `exact` answers one by one, plainly. With
+    `logprobs`, answers come with their tokens' log-probabilities."""
 
     seed: int = 0
     adapter: str | None = None
     dtype: str | None = None
     device: str | None = None
-    batch_size: int = 1
+    batch_size: int | None = None
+    exact: bool = False
     max_pixels: int | None = None
     max_new_tokens: int | None = None
     logprobs: bool = False

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from f2rcli import EXIT_UNANSWERED, api
+from f2rcli.typed import BatchSize, ListCommand
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,24 +15,6 @@ if TYPE_CHECKING:
     from f2rcli.progress import Reporter
     from f2rcli.results.runs import RunFolder
     from f2rcli.results.selection import Selection
-
-LISTS = ("--model", "-m", "--task", "-t")
-
-
-class ListCommand(click.Command):
-    """Lets `--model a b c` stand for `--model a --model b --model c`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        spread: list[str] = []
-        option = ""
-        for position, arg in enumerate(args):
-            if arg.startswith("-"):
-                name = arg.partition("=")[0]
-                option = name if name in LISTS else ""
-            elif option and args[position - 1] != option:
-                spread.append(option)
-            spread.append(arg)
-        return super().parse_args(ctx, spread)
 
 
 @click.command("eval", cls=ListCommand)
@@ -85,7 +68,14 @@ class ListCommand(click.Command):
 @click.option("--trust-remote-code", is_flag=True, help="Run code that comes with a checkpoint.")
 @click.option("--device", help="cpu, cuda, cuda:1 …, or auto: over all GPUs.")
 @click.option("--dtype", help="auto, float32, bfloat16 or float16.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option(
+    "--batch-size",
+    type=BatchSize(),
+    default="auto",
+    show_default=True,
+    help="Requests at once, at most, or auto: what memory holds.",
+)
+@click.option("--exact", is_flag=True, help="One request at a time, plainly (docs/engine.md).")
 @click.option(
     "--max-pixels",
     type=click.IntRange(min=784),

@@ -60,7 +60,7 @@ def _check(name: str, rows: "dict[str, ModelRow]", options: dict[str, Any]) -> i
 
     vlm = build(row, Settings(max_new_tokens=16, **options))
     assert isinstance(vlm, VLM)
-    towers = ", ".join(dict.fromkeys(type(module).__name__ for module, _, _ in vlm.audit.towers))
+    towers = ", ".join(dict.fromkeys(type(module).__name__ for module, _, _ in vlm.engine.audit.towers))
     click.echo(f"{name}: {vlm.base.config.model_type}, pictures heard at {towers}")
     trials = check(vlm)
     for _, line in trials:

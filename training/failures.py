@@ -3,8 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator
 
-import torch
-
+from f2rcli.adapters.vlm.engine.batches import out_of_memory
 from f2rcli.tasks.errors import InputError
 
 
@@ -20,9 +19,8 @@ def out_of_memory_explained(step: Callable[[], int], fix: str) -> Iterator[None]
     """Raises InputError, with the step that it happened in, where memory runs out."""
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        known = isinstance(error, torch.OutOfMemoryError | MemoryError)
-        if not known and "can't allocate memory" not in str(error):
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
             raise
         raise InputError(
             f"out of memory at step {step()}", fix=f"{fix}, in another --out; the last state is kept"

@@ -8,7 +8,7 @@ chat template does to the prompt is checked where the prompt is built.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import wraps
 from inspect import signature
 from itertools import groupby
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from f2rcli.adapters.vlm.inputs import InputBuilder, ModelInput, for_model
+from f2rcli.adapters.vlm.inputs import InputBuilder, Shown, for_model
 from f2rcli.adapters.vlm.listening import Heard, find_towers, same
 from f2rcli.adapters.vlm.template import squash
 from f2rcli.tasks.errors import InputError
@@ -37,41 +37,61 @@ class InputAudit:
         if wanted is not None and wanted != self.token_id:
             what = f"the processor writes token {self.token_id} for pictures, the model reads {wanted}"
             raise InputError(what, fix="do processor and model belong together?")
-        self.expected: list[ModelInput] = []
+        self.expected: Sequence[Shown] = []
         self.faults: list[str | None] = []
         self.read = True
+        self.ids: Tensor | None = None  # that arrived, while features are awaited behind them
         self.heard: dict[str, Heard] = {}
         self.awaited: set[str] = set()  # image tensors that are not heard at the vision tower
         two = builder.probe()
         batch = for_model(builder.collate([two]), base)
         self.towers = find_towers(base, self.pictures, [two], batch)
+        self.pixels = frozenset(key for key in self.pictures.layouts if batch[key].is_floating_point())
         base.register_forward_pre_hook(self._on_forward, with_kwargs=True)
         self._listen_to_encoding(base.base_model)
+        language: Any = base.get_decoder()  # type: ignore[no-untyped-call]
+        language.register_forward_pre_hook(self._on_language, with_kwargs=True)
         for module, argument, key in self.towers:
             module.register_forward_pre_hook(self._on_tower(argument, key), with_kwargs=True)
 
-    def arm(self, inputs: list[ModelInput], batch: dict[str, Tensor]) -> None:
+    def arm(
+        self,
+        inputs: Sequence[Shown],
+        batch: dict[str, Tensor],
+        *,
+        prompts: bool = True,
+        pictures: bool = True,
+    ) -> None:
         """Expect these inputs at the model, and compare their batch with them already.
 
         A model may make anything of a faulty batch, also an exception that says nothing of the cause.
+        Without `prompts`, their pictures are only encoded; without `pictures`, they have been, and their
+        features are expected at the language model.
         """
         self.expected = inputs
         self.faults = [None] * len(inputs)
-        self.read = False
+        self.read = not prompts
+        self.ids = None
         self.heard, self.awaited = {}, set()
-        self._compare_prompts(batch)
-        if any(one.images for one in inputs):
+        if prompts:
+            self._compare_prompts(batch)
+        if not any(one.images for one in inputs):
+            return
+        if pictures:
             self.heard = {key: Heard(key, self.pictures, inputs) for _, _, key in self.towers}
             self.awaited = set(self.pictures.layouts) - set(self.heard)
-            for key in self.pictures.layouts:
-                if key in batch:
-                    self._compare_pictures(key, batch[key])
-                else:
-                    self._without_pictures(key)
+        elif prompts:
+            self.ids = batch["input_ids"]
+        for key in self.pictures.layouts if pictures else self.pictures.layouts.keys() - self.pixels:
+            if key in batch:
+                self._compare_pictures(key, batch[key])
+            else:
+                self._without_pictures(key)
 
-    def found_in(self, inputs: list[ModelInput]) -> list[str | None]:
+    def found_in(self, inputs: Sequence[Shown]) -> list[str | None]:
         """The faults found so far in these inputs, for where something failed because of them."""
-        return self.faults if self.expected is inputs else [None] * len(inputs)
+        found = {id(one): fault for one, fault in zip(self.expected, self.faults, strict=True)}
+        return [found.get(id(one)) for one in inputs]
 
     def result(self) -> list[str | None]:
         """The faults found on the way through the model, one text or None a request."""
@@ -84,6 +104,8 @@ class InputAudit:
             self._without_pictures(key)
         if not self.read:
             self._every("nothing reached the model")
+        if self.ids is not None:
+            self._without_pictures("features")
         return self.faults
 
     def _fault(self, row: int, what: str) -> None:
@@ -131,6 +153,25 @@ class InputAudit:
 
         return on_call
 
+    def _on_language(self, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Features that were made once stand at every picture's own placeholders."""
+        if self.ids is None or kwargs.get("inputs_embeds") is None:
+            return
+        ids, arrived = self.ids.to(kwargs["inputs_embeds"].device), kwargs["inputs_embeds"]
+        self.ids = None  # later calls are of later tokens
+        deeper = kwargs.get("deepstack_visual_embeds") or ()
+        begin = 0
+        for row, one in enumerate(self.expected):
+            there = arrived[row, : ids.shape[1]][ids[row] == self.token_id]
+            end = 0
+            for k, (image, count) in enumerate(zip(one.images, one.visual_tokens, strict=True)):
+                places = [there[end : end + count], *(layer[begin : begin + count] for layer in deeper)]
+                assert image.features is not None
+                made = [image.features.pooled, *image.features.deeper]
+                if len(made) != len(places) or not all(map(same, places, made)):
+                    self._fault(row, f"image {k} at the language model is not the record's image {k}")
+                begin, end = begin + count, end + count
+
     def _compare_prompts(self, batch: dict[str, Any]) -> None:
         """Decoded again, every run of visual tokens as one placeholder, a prompt is its text."""
         ids, mask = batch["input_ids"], batch.get("attention_mask")
@@ -152,7 +193,7 @@ class InputAudit:
                 if [marked] != self.pictures.marks([arrived]) or types[row][~there].any():
                     self._fault(row, f"visual tokens are not marked as such ({name})")
 
-    def _compare_prompt(self, arrived: list[int], one: ModelInput) -> str | None:
+    def _compare_prompt(self, arrived: list[int], one: Shown) -> str | None:
         runs = [(token, len(list(run))) for token, run in groupby(arrived)]
         lengths = [length for token, length in runs if token == self.token_id]
         written = re.compile(f"(?:{re.escape(self.token)})+")

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import GenerationConfig
+from transformers import GenerationConfig, LogitsProcessor
 
 
 def greedy(checkpoint: GenerationConfig, tokenizer: Any, logprobs: bool) -> GenerationConfig:
@@ -43,3 +43,15 @@ def logprobs_of(answers: Tensor, logits: Sequence[Tensor]) -> list[list[float]]:
     steps = zip(logits, answers.T.unsqueeze(-1), strict=True)
     found = torch.cat([one.log_softmax(-1).gather(1, chosen) for one, chosen in steps], 1)
     return [[float(value) for value in row] for row in found.tolist()]
+
+
+class Numbers(LogitsProcessor):
+    """Notes in which rows of a batch the model's distribution is not one of numbers; changes none."""
+
+    def __init__(self) -> None:
+        self.broken: Tensor | None = None
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:  # type: ignore[override]
+        broken = ~scores.amax(-1).isfinite()
+        self.broken = broken if self.broken is None else self.broken | broken
+        return scores

@@ -1,14 +1,15 @@
 """Requests as model inputs: the text with its placeholders, every image processed by itself."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import PIL.Image
 import torch
 from torch import Tensor
 
-from f2rcli.adapters.vlm.pictures import Pictures, probes
+from f2rcli.adapters.vlm.pictures import JOINT, Picture, Pictures, probes
 from f2rcli.adapters.vlm.template import PROBE, ChatTemplate
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.images import open_image
@@ -21,14 +22,14 @@ class Shown:
     """A prompt as the model will see it.
 
     `text` has one placeholder an image, `expanded` what stands in its place, `ids` are the tokens of
-    that; `images` are the processor's outputs, one dict an image in the record's order (Qwen:
-    `pixel_values` of patches × values, `image_grid_thw` of 1 × 3), and `visual_tokens` their tokens.
+    that; `images` are as the processor makes them, in the record's order (Qwen: `pixel_values` of
+    patches × values, `image_grid_thw` of 1 × 3), and `visual_tokens` their tokens.
     """
 
     text: str
     expanded: str
     ids: list[int]
-    images: list[dict[str, Tensor]]
+    images: list[Picture]
     visual_tokens: list[int]
 
 
@@ -55,7 +56,7 @@ class InputBuilder:
         written = [token for token in control if len(token.strip(" \n\t▁")) > 1]  # Gemma has "\n\n"
         longest_first = sorted(written, key=len, reverse=True)
         self.control = re.compile("|".join(map(re.escape, longest_first)))
-        self.cache: dict[tuple[str, bool], tuple[dict[str, Tensor], str]] = {}
+        self.cache: dict[tuple[str, bool], Picture] = {}
         self.cached_for = ""
 
     def build(self, request: Request) -> ModelInput:
@@ -68,20 +69,33 @@ class InputBuilder:
         made = [self._image(files[image_id], others=len(order) > 1) for image_id in order]
         return ModelInput(**vars(self._shown(text, made)), request=request, escaped=escaped)
 
-    def probe(self) -> Shown:
-        """A prompt of two pictures of noise, to try a model on."""
+    def length(self, request: Request) -> int:
+        """About how many tokens `build` will make of a request; no picture is read for it."""
+        system, parts, order, _ = self._spoken(request)
+        tokens = self.tokenizer("".join(filter(None, [system, *parts])))["input_ids"]
+        files = {image.id: image.file for image in request.dialogue.images}
+        return len(tokens) + sum(self.pictures.expected_tokens(*_size(files[i])) for i in order)
+
+    def forget(self) -> None:
+        """Make pictures anew: they may belong to weights that have changed since."""
+        self.cache, self.cached_for = {}, ""
+
+    def probe(self, *, pictures: bool = True) -> Shown:
+        """A prompt of two pictures of noise, or of a few words alone, to try a model on."""
+        if not pictures:
+            return self._shown(self.template.prompt(None, [JOINT]), [])
         made = [self.pictures.make(picture, others=True) for picture in probes()]
         return self._shown(self.template.prompt(None, PROBE), made)
 
-    def _shown(self, text: str, made: list[tuple[dict[str, Tensor], str]]) -> Shown:
-        written = [each for _, each in made]
+    def _shown(self, text: str, images: list[Picture]) -> Shown:
+        written = [image.written for image in images]
         first, *pieces = text.split(self.processor.image_token)
         expanded = first + "".join(f"{a}{b}" for a, b in zip(written, pieces, strict=True))
         begins = bool(self.tokenizer.bos_token) and text.startswith(self.tokenizer.bos_token)
         specials = self.pictures.specials and not begins
         ids = self.tokenizer(expanded, add_special_tokens=specials)["input_ids"]
         visual_tokens = [each.count(self.pictures.visual_token) for each in written]
-        return Shown(text, expanded, ids, [tensors for tensors, _ in made], visual_tokens)
+        return Shown(text, expanded, ids, images, visual_tokens)
 
     def ending(self, request: Request, answer: str) -> str:
         """What the chat template writes behind the request's prompt if this is the model's answer.
@@ -126,7 +140,7 @@ class InputBuilder:
         """
         return self.control.subn(lambda token: f"{token[0][0]} {token[0][1:]}", text)
 
-    def _image(self, file: str | None, *, others: bool) -> tuple[dict[str, Tensor], str]:
+    def _image(self, file: str | None, *, others: bool) -> Picture:
         if file is None:
             raise InputError("an image without a file")
         if (file, others) not in self.cache:
@@ -138,9 +152,13 @@ class InputBuilder:
         return self.cache[file, others]
 
     def collate(
-        self, inputs: Sequence[Shown], padding: Literal["left", "right"] = "left"
+        self,
+        inputs: Sequence[Shown],
+        padding: Literal["left", "right"] = "left",
+        without: Collection[str] = (),
     ) -> dict[str, Tensor]:
-        """A padded batch: `input_ids`, `attention_mask` (both batch × length), image tensors."""
+        """A padded batch: `input_ids`, `attention_mask` (both batch × length), and the image tensors but
+        those named."""
         longest = max(len(one.ids) for one in inputs)
         pad = self.tokenizer.pad_token_id
         pad = self.tokenizer.eos_token_id if pad is None else pad
@@ -154,7 +172,16 @@ class InputBuilder:
         if self.pictures.types:
             types = torch.tensor(self.pictures.marks(rows))
             batch[self.pictures.types] = types * batch["attention_mask"]
-        return {**batch, **self.pictures.collate(inputs)}
+        return {**batch, **self.pictures.collate(inputs, without)}
+
+
+def _size(file: str | None) -> tuple[int, int]:
+    """Width and height by the file's header; that it cannot be read is said when it has to be."""
+    try:
+        with PIL.Image.open(str(file)) as image:
+            return image.size
+    except Exception:
+        return 0, 0
 
 
 def for_model(batch: dict[str, Tensor], base: Any) -> dict[str, Tensor]:

@@ -93,21 +93,13 @@ def find_towers(
 
         return on_call
 
-    def stop(*_: Any, **__: Any) -> None:
-        raise _EnoughError
-
     hooks = [
         module.register_forward_pre_hook(listener(module), with_kwargs=True)
         for module in base.modules()
         if not any(word in module.modules() for word in words)
     ]
-    if words[0] is not base:
-        hooks.append(words[0].register_forward_pre_hook(stop, with_kwargs=True))
     try:
-        with torch.inference_mode():
-            base(**batch)
-    except _EnoughError:
-        pass
+        reach_language(base, batch)
     except Exception as error:
         line = " ".join(f"{type(error).__name__}: {error}".split())
         raise InputError(f"does not take what its processor makes ({line[:300]})") from None
@@ -130,6 +122,28 @@ def find_towers(
     return chosen + also
 
 
+@torch.inference_mode()
+def reach_language(base: PreTrainedModel, batch: Mapping[str, Any]) -> dict[str, Any]:
+    """What the language model is called with when the model is called with a batch; it is not run.
+
+    (Nothing for a model that is its own language model.)
+    """
+
+    def stop(_: Any, __: Any, kwargs: dict[str, Any]) -> None:
+        raise _EnoughError(kwargs)
+
+    language = _language(base)[0]
+    hook = None if language is base else language.register_forward_pre_hook(stop, with_kwargs=True)
+    try:
+        base(**batch)
+    except _EnoughError as reached:
+        return reached.arguments
+    finally:
+        if hook:
+            hook.remove()
+    return {}
+
+
 def _language(base: PreTrainedModel) -> list[Any]:
     """The language model and its embedding of words: what contains them is no vision tower."""
     try:
@@ -141,6 +155,10 @@ def _language(base: PreTrainedModel) -> list[Any]:
 
 class _EnoughError(Exception):
     """The language model is reached: all pictures have been seen."""
+
+    def __init__(self, arguments: dict[str, Any]) -> None:
+        super().__init__()
+        self.arguments = arguments
 
 
 def units_of(tensor: Tensor) -> Tensor:

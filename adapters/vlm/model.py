@@ -1,8 +1,8 @@
 """One retriever for every open VLM that transformers loads."""
 
-import math
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any, Self
 
 import torch
@@ -10,9 +10,13 @@ import torch
 from f2rcli.adapters.checkpoints import find_checkpoint, provenance
 from f2rcli.adapters.registry import Settings
 from f2rcli.adapters.retriever import Retriever
-from f2rcli.adapters.vlm.audit import InputAudit
-from f2rcli.adapters.vlm.decoding import greedy, logprobs_of, shown
-from f2rcli.adapters.vlm.inputs import InputBuilder, ModelInput, for_model
+from f2rcli.adapters.vlm.decoding import greedy, shown
+from f2rcli.adapters.vlm.engine.ahead import ahead
+from f2rcli.adapters.vlm.engine.batches import Room, batches, in_order, out_of_memory
+from f2rcli.adapters.vlm.engine.drafts import Drafts
+from f2rcli.adapters.vlm.engine.engine import Engine
+from f2rcli.adapters.vlm.engine.greedy import Answer, Draft, no_draft
+from f2rcli.adapters.vlm.inputs import InputBuilder, ModelInput
 from f2rcli.adapters.vlm.loading import Loaded, choose_device, load
 from f2rcli.adapters.vlm.processor import sizes_of
 from f2rcli.tasks.errors import InputError
@@ -26,8 +30,9 @@ SPARE_TOKENS = 64  # beyond the longest possible answer, for a model that adds a
 class VLM(Retriever):
     """Greedy answers in batches, every input audited.
 
-    Requests are asked dialogue by dialogue, short dialogues first, so that a batch holds similar
-    lengths and an image is processed once for the queries of its dialogue.
+    Requests are asked dialogue by dialogue, long dialogues first, so that a batch holds similar lengths
+    and a picture is seen once for the queries of its dialogue. `batch_size` is how many at most, None
+    as many as memory is counted to hold. With `exact`, transformers answers them one by one.
     """
 
     max_turns = MAX_TURNS
@@ -36,22 +41,23 @@ class VLM(Retriever):
         self,
         loaded: Loaded,
         *,
-        batch_size: int = 1,
+        batch_size: int | None = None,
         max_new_tokens: int | None = None,
         sources: dict[str, Any] | None = None,
         logprobs: bool = False,
+        exact: bool = False,
     ) -> None:
         self.model, self.base = loaded.model, loaded.base
         self.tokenizer = loaded.processor.tokenizer
         self.processor = loaded.processor
         self.inputs = InputBuilder(loaded.processor)
-        self.audit = InputAudit(loaded.base, self.inputs)
-        self.batch_size = batch_size
+        self.batch_size = 1 if exact else batch_size
         self.max_new_tokens = max_new_tokens
         self.checkpoint_generation = loaded.generation
-        self.logprobs = logprobs
+        self.logprobs, self.exact = logprobs, exact
         self.generation = greedy(loaded.generation, self.tokenizer, logprobs)
         self.base.generation_config = self.generation  # generate() falls back on the model's own
+        self.engine = Engine(loaded, self.inputs, self.generation, exact=exact, logprobs=logprobs)
         self.sources = sources or {}
 
     @classmethod
@@ -91,6 +97,7 @@ class VLM(Retriever):
                 max_new_tokens=limit,
                 sources=sources,
                 logprobs=settings.logprobs,
+                exact=settings.exact,
             )
         except InputError as error:  # its input cannot be proved
             raise InputError(error.what, where=error.where or str(folder), fix=error.fix) from None
@@ -98,8 +105,7 @@ class VLM(Retriever):
     @property
     def ends(self) -> set[int]:
         """The tokens that end an answer."""
-        ends = self.generation.eos_token_id
-        return set(ends if isinstance(ends, list) else [ends])
+        return self.engine.ends
 
     def identity(self) -> dict[str, Any]:
         return {
@@ -113,6 +119,7 @@ class VLM(Retriever):
                 "applied": shown(self.generation),
                 "max_new_tokens": self.max_new_tokens or f"longest answer + {SPARE_TOKENS}",
             },
+            **({"exact": True} if self.exact else {}),
         }
 
     def environment(self) -> dict[str, Any]:
@@ -121,103 +128,101 @@ class VLM(Retriever):
             "device": str(self.base.device),
             "device_name": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
             "attention": self.base.config._attn_implementation,
-            "batch_size": self.batch_size,
+            "batch_size": self.batch_size or "auto",
+            "engine": self.engine.described,
         }
 
     def retrieve(self, requests: Sequence[Request]) -> Iterator[Retrieval]:
-        ordered = sorted(
-            requests,
-            key=lambda r: (len(r.dialogue.utterances), r.dialogue.digest, len(r.query.text)),
-        )
-        for begin in range(0, len(ordered), self.batch_size):
-            ready: list[ModelInput] = []
-            for request in ordered[begin : begin + self.batch_size]:
-                try:
-                    ready.append(self.inputs.build(request))
-                except InputError as error:  # an unreadable picture costs its request, not the run
-                    yield _failed(request, str(error))
-            yield from self._answer(ready)
+        room = Room(self.batch_size) if self.batch_size else Room.free(self.base)
+        self.inputs.forget()
+        try:
+            ordered = in_order(requests, self.inputs.length)
+            with closing(ahead(batches(ordered, room), self._made)) as made:
+                for ready, failed in made:
+                    yield from failed
+                    yield from self._answer(ready, room)
+        finally:
+            self.inputs.forget()
 
-    def _answer(self, batch: list[ModelInput]) -> Iterator[Retrieval]:
+    def _made(self, batch: list[Request]) -> tuple[list[ModelInput], list[Retrieval]]:
+        """A batch as model inputs; what cannot be read or does not fit costs its request only."""
+        ready, failed = [], []
+        limit = getattr(self.base.config.get_text_config(), "max_position_embeddings", None)
+        for request in batch:
+            try:
+                one = self.inputs.build(request)
+            except InputError as error:
+                failed.append(_failed(request, str(error)))
+                continue
+            length, cap = len(one.ids), self._token_cap(request)
+            if limit and length + cap > limit:
+                fits = f"do not fit into the model's {limit} positions"
+                what = f"a prompt of {length} tokens and an answer of {cap} {fits}"
+                failed.append(_failed(request, what))
+            else:
+                ready.append(one)
+        return ready, failed
+
+    def _answer(self, batch: list[ModelInput], room: Room) -> Iterator[Retrieval]:
         """Answers to a batch; one that does not work is halved until the culprit stands alone."""
         if not batch:
             return
         try:
-            answers = self._generate(batch)
+            answers = self._retrieved(batch)
         except Exception as error:  # out of memory, or whatever one input does to a model
             message = str(error) or type(error).__name__
+            if out_of_memory(error):
+                room.shrink(len(batch), max(len(one.ids) for one in batch))
         else:
             yield from answers
             return
-        faults = self.audit.found_in(batch)
+        faults = self.engine.audit.found_in(batch)
         if any(faults):
             for one, fault in zip(batch, faults, strict=True):
                 if fault:
                     yield _failed(one.request, fault)
             clean = [one for one, fault in zip(batch, faults, strict=True) if not fault]
-            yield from self._answer(clean)
+            yield from self._answer(clean, room)
         elif len(batch) == 1:
             yield _failed(batch[0].request, message)
         else:
             middle = len(batch) // 2
-            yield from self._answer(batch[:middle])
-            yield from self._answer(batch[middle:])
+            yield from self._answer(batch[:middle], room)
+            yield from self._answer(batch[middle:], room)
 
-    def _generate(self, batch: list[ModelInput]) -> list[Retrieval]:
+    def _retrieved(self, batch: list[ModelInput]) -> list[Retrieval]:
         started = time.perf_counter()
-        caps = [self._token_cap(one.request) for one in batch]
-        collated = self.inputs.collate(batch)
-        length = collated["input_ids"].shape[1]
-        limit = getattr(self.base.config.get_text_config(), "max_position_embeddings", None)
-        if limit and length + max(caps) > limit:
-            raise ValueError(
-                f"a prompt of {length} tokens and an answer of {max(caps)} do not fit into the "
-                f"model's {limit} positions"
-            )
-        self.audit.arm(batch, collated)
-        with torch.inference_mode():
-            output = self.model.generate(
-                **for_model(collated, self.base),
-                generation_config=self.generation,
-                max_new_tokens=max(caps),
-            )
-        answers = (output.sequences if self.logprobs else output)[:, length:]
-        logprobs = logprobs_of(answers, output.logits) if self.logprobs else [None] * len(batch)
+        faults = self.engine.see(batch)
+        seen = [one for one, fault in zip(batch, faults, strict=True) if not fault]
+        failed = [_failed(one.request, f) for one, f in zip(batch, faults, strict=True) if f]
+        answers = [Answer(self._token_cap(one.request), self._draft(one.request)) for one in seen]
+        faults = self.engine.write(seen, answers) if seen else []
         seconds = (time.perf_counter() - started) / len(batch)
-        faults = self.audit.result()
-        return [
-            self._retrieval(*parts, seconds)
-            for parts in zip(batch, answers.tolist(), logprobs, caps, faults, strict=True)
+        return failed + [
+            _failed(one.request, fault) if fault else self._retrieval(one, answer, seconds)
+            for one, answer, fault in zip(seen, answers, faults, strict=True)
         ]
 
-    def _retrieval(
-        self,
-        one: ModelInput,
-        tokens: list[int],
-        logprobs: list[float] | None,
-        cap: int,
-        fault: str | None,
-        seconds: float,
-    ) -> Retrieval:
-        if fault:
-            return _failed(one.request, fault)
-        ends = self.ends
-        # Each answer under its own cap, so that it does not depend on who shared its batch.
-        tokens = tokens[:cap]
-        end = next((i for i, token in enumerate(tokens) if token in ends), None)
-        text = self.tokenizer.decode(
-            tokens[:end], skip_special_tokens=False, clean_up_tokenization_spaces=False
-        )
-        generated = tokens if end is None else tokens[: end + 1]
-        named = None if logprobs is None else self._named(generated, logprobs)
-        if named and not all(math.isfinite(token["logprob"]) for token in named):
+    def _draft(self, request: Request) -> Draft:
+        end = self.tokenizer.eos_token_id
+        end = end if end in self.ends else next(iter(self.ends))
+        return Drafts(self.tokenizer, request.dialogue, end).after if self.engine.drafts else no_draft
+
+    def _retrieval(self, one: ModelInput, answer: Answer, seconds: float) -> Retrieval:
+        if answer.broken:
             return _failed(one.request, "the model's distribution over tokens is not one of numbers")
+        tokens = answer.tokens[:-1] if answer.ended else answer.tokens
+        text = self.tokenizer.decode(
+            tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False
+        )
+        named = self._named(answer.tokens, answer.logprobs) if self.logprobs else None
+        failure = None if answer.ended else Failure("truncated", f"no end within {answer.cap} tokens")
         return Retrieval(
             one.request.id,
             text=text,
-            failure=Failure("truncated", f"no end within {cap} tokens") if end is None else None,
+            failure=failure,
             prompt_tokens=len(one.ids),
-            output_tokens=len(tokens) if end is None else end,
+            output_tokens=len(tokens),
             seconds=seconds,
             details={
                 "images": len(one.images),
@@ -228,8 +233,7 @@ class VLM(Retriever):
         )
 
     def _named(self, tokens: list[int], logprobs: list[float]) -> list[TokenLogprob]:
-        """An answer's tokens with their log-probabilities, without those of the padding after it."""
-        pairs = zip(tokens, logprobs, strict=False)
+        pairs = zip(tokens, logprobs, strict=True)
         return [{"token": self.tokenizer.decode([token]), "logprob": value} for token, value in pairs]
 
     def _token_cap(self, request: Request) -> int:

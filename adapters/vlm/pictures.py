@@ -6,7 +6,8 @@ asked, for every architecture alike, and one for which it does not hold is refus
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Protocol
 
@@ -14,6 +15,8 @@ import PIL.Image
 import torch
 from torch import Tensor
 
+from f2rcli.adapters.vlm.pixels import RAW, Pixels
+from f2rcli.adapters.vlm.processor import replaced
 from f2rcli.tasks.errors import InputError
 
 Tensors = dict[str, Tensor]
@@ -22,11 +25,35 @@ JOINT = " and "
 Place = tuple[int | slice, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Features:
+    """A picture as the language model gets it: visual tokens × width, and the same for each of the
+    layers that get something of it besides (Qwen3-VL)."""
+
+    pooled: Tensor
+    deeper: tuple[Tensor, ...] = ()
+
+
+@dataclass(eq=False)
+class Picture:
+    """A picture as the processor makes it: its tensors, and what is written in a placeholder's place.
+
+    Its pixels are bytes where `Pixels` can tell what the processor would have made of them. Once it has
+    been through the vision tower, there are its `features` instead of them, and a `fault` if it did not
+    arrive there as it was made.
+    """
+
+    tensors: Tensors
+    written: str
+    features: Features | None = None
+    fault: str | None = None
+
+
 class Pictured(Protocol):
     """What a batch is made of: a request's pictures in order."""
 
     @property
-    def images(self) -> list[Tensors]: ...
+    def images(self) -> Sequence[Picture]: ...
 
 
 class Pictures:
@@ -60,6 +87,12 @@ class Pictures:
         self.visual_token_id = max(runs)[1]
         self.visual_token: str = self.tokenizer.convert_ids_to_tokens(self.visual_token_id)
         self.specials = self._adds_specials(together, written)
+        self.pixels = Pixels.proven(processor.image_processor, self._both_ways(pair))
+
+    def _both_ways(self, pair: list[PIL.Image.Image]) -> Iterator[tuple[Tensors, Tensors]]:
+        """Of each picture, its tensors with pixels as bytes would have them, and as they should be."""
+        for picture in pair:
+            yield self._call([picture], **RAW)[0], self._call([picture])[0]
 
     def _learnt(
         self, pair: list[PIL.Image.Image], together: Tensors, written: list[str]
@@ -77,28 +110,40 @@ class Pictures:
                 return company, {key: str(layout) for key, layout in layouts.items()}
         raise InputError("its processor makes other pictures of two together than of each by itself")
 
-    def make(self, picture: PIL.Image.Image, *, others: bool) -> tuple[Tensors, str]:
-        """A picture's tensors, and the text that stands in the place of its placeholder.
-
-        `others` is whether more pictures are in the same prompt.
-        """
+    def make(self, picture: PIL.Image.Image, *, others: bool) -> Picture:
+        """`others` is whether more pictures are in the same prompt."""
         repeated = 2 if others and self.company else 1
-        made, written = self._call([picture] * repeated)
+        made, written = self._call([picture] * repeated, **(RAW if self.pixels else {}))
         parts = {
             key: _first(made[key], layout, repeated)
             for key, layout in self.layouts.items()
             if layout != "count"
         }
-        return parts, written[0]
+        return Picture(self.pixels.as_bytes(parts) if self.pixels else parts, written[0])
 
-    def _call(self, pictures: Sequence[PIL.Image.Image]) -> tuple[Tensors, list[str]]:
+    def expected_tokens(self, width: int, height: int) -> int:
+        """Visual tokens of a picture of that size, before it is read; 0 where a processor cannot tell.
+
+        What it tells may be wrong (of a picture beside others, say), and serves to sort by.
+        """
+        try:
+            told = self.processor._get_num_multimodal_tokens(image_sizes=[(height, width)])
+            return int(told["num_image_tokens"][0])
+        except Exception:
+            return 0
+
+    def values(self, tensor: Tensor) -> Tensor:
+        """What belongs in a batch for a picture's tensor: bytes as the processor's floats."""
+        return self.pixels.as_floats(tensor) if self.pixels and tensor.dtype == torch.uint8 else tensor
+
+    def _call(self, pictures: Sequence[PIL.Image.Image], **how: bool) -> tuple[Tensors, list[str]]:
         """What the processor itself makes of one prompt with these pictures."""
         text = JOINT.join([self.processor.image_token] * len(pictures))
-        self.processor.replacements = []
-        made = self.processor(text=[text], images=[list(pictures)], return_tensors="pt")
-        if len(self.processor.replacements) != len(pictures):
+        replaced.texts = []
+        made = self.processor(text=[text], images=[list(pictures)], return_tensors="pt", **how)
+        if len(replaced.texts) != len(pictures):
             raise ValueError("it does not say what stands in a picture's place (replace_image_token)")
-        return dict(made), list(self.processor.replacements)
+        return dict(made), list(replaced.texts)
 
     def _adds_specials(self, together: Tensors, written: list[str]) -> bool:
         """Whether the processor lets the tokenizer add its own tokens (LLaVA-1.5: a first one)."""
@@ -117,20 +162,24 @@ class Pictures:
         marked: list[list[int]] = self.processor.create_mm_token_type_ids(rows)
         return marked
 
-    def collate(self, inputs: Sequence[Pictured]) -> Tensors:
-        """The image tensors of a batch: none if it has no picture."""
+    def collate(self, inputs: Sequence[Pictured], without: Collection[str] = ()) -> Tensors:
+        """The image tensors of a batch but those named: none if it has no picture."""
         some = next((one.images[0] for one in inputs if one.images), None)
         if some is None:
             return {}
         batch: Tensors = {}
         for key, layout in self.layouts.items():
+            if key in without:
+                continue
             if layout == "count":
                 batch[key] = torch.tensor([len(one.images) for one in inputs if one.images])
-            elif layout == "flat":
-                batch[key] = join([image[key] for one in inputs for image in one.images], 0)
+                continue
+            rows = [[self.values(image.tensors[key]) for image in one.images] for one in inputs]
+            if layout == "flat":
+                batch[key] = join([values for row in rows for values in row], 0)
             else:
-                rows = [[image[key] for image in one.images] or [some[key][:, :0]] for one in inputs]
-                batch[key] = join([join(row, 1) for row in rows], 0)
+                nothing = self.values(some.tensors[key])[:, :0]
+                batch[key] = join([join(row or [nothing], 1) for row in rows], 0)
         return batch
 
     def places(self, key: str, inputs: Sequence[Pictured]) -> Iterator[tuple[int, int, Place, Tensor]]:
@@ -143,7 +192,8 @@ class Pictures:
             nested = self.layouts[key] == "nested"
             begin = 0 if nested else begin
             for k, image in enumerate(one.images):
-                made = image[key][0] if nested else image[key]
+                made = self.values(image.tensors[key])
+                made = made[0] if nested else made
                 end = begin + len(made)
                 yield row, k, ((row, slice(begin, end)) if nested else (slice(begin, end),)), made
                 begin = end

@@ -39,7 +39,7 @@ def planted(vlm: VLM, fault: Fault) -> Iterator[None]:
             arrived = args[argument] if isinstance(argument, int) else kwargs[argument]
             if not arrived.is_floating_point():
                 return None
-            places = vlm.inputs.pictures.places(key, vlm.audit.expected)
+            places = vlm.inputs.pictures.places(key, vlm.engine.audit.expected)
             sizes = [len(units_of(made)) for _, _, _, made in places]
             units = units_of(arrived)
             pictures = list(torch.split(units[: sum(sizes)], sizes))
@@ -54,7 +54,7 @@ def planted(vlm: VLM, fault: Fault) -> Iterator[None]:
 
     hooks = [  # before the audit's own: what that hears is what the tower gets
         module.register_forward_pre_hook(plant(argument, key), with_kwargs=True, prepend=True)
-        for module, argument, key in vlm.audit.towers
+        for module, argument, key in vlm.engine.audit.towers
     ]
     try:
         yield

@@ -1,6 +1,7 @@
 """A checkpoint's processor: what makes prompts and pictures into tensors."""
 
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from f2rcli.adapters.vlm.remote import remote_class
 from f2rcli.tasks.errors import InputError
 
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
+replaced = threading.local()  # `texts`: what a processor has just written in its pictures' places
 MAX_PIXELS = 602_112  # the release's limit: 768 visual tokens of 28 × 28 pixels
 SIZES = (  # what image processors call the sizes that they bring a picture to, and the tiles they cut
     "crop_size",
@@ -79,8 +81,8 @@ def _without_video(full: Any) -> Any:
             return super().from_args_and_dict(args, processor_dict, **kwargs)
 
         def _process_images(self, images: Any, **kwargs: Any) -> Any:
-            made, self.replacements = super()._process_images(images, **kwargs)
-            return made, self.replacements
+            made, replaced.texts = super()._process_images(images, **kwargs)
+            return made, replaced.texts
 
     ImageTextProcessor.__name__ = full.__name__
     module = sys.modules[full.__module__]

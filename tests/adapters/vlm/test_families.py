@@ -86,7 +86,7 @@ def test_texts_and_pictures_stay_in_their_order(
         places.append(one.text.index(mark, places[-1] + 1))
     assert one.text.count(token) == 2
     assert len(one.images) == len(one.visual_tokens) == 2
-    assert not torch.equal(*(image["pixel_values"] for image in one.images))
+    assert not torch.equal(*(image.tensors["pixel_values"] for image in one.images))
     assert one.ids.count(vlm.inputs.pictures.visual_token_id) == sum(one.visual_tokens)
     typed = vlm.inputs.build(chats[1])
     assert typed.text.count(token) == 0
@@ -120,8 +120,8 @@ def test_a_fault_in_the_batch_is_caught(
     vlm.batch_size = 4
     collate = vlm.inputs.collate
 
-    def faulty(inputs: list[ModelInput]) -> Any:
-        return collate([fault(one) if one.request.id == "two" else one for one in inputs])
+    def faulty(inputs: list[ModelInput], **how: Any) -> Any:
+        return collate([fault(one) if one.request.id == "two" else one for one in inputs], **how)
 
     monkeypatch.setattr(vlm.inputs, "collate", faulty)
     found = flagged(vlm, chats)
@@ -148,7 +148,7 @@ def test_every_image_tensor_is_listened_to(vlm: VLM, chats: list[Request]) -> No
     batch = vlm.inputs.collate([vlm.inputs.build(chats[0])])
     floating = {key for key, values in batch.items() if values.is_floating_point()}
     assert floating
-    assert floating <= {key for _, _, key in vlm.audit.towers}
+    assert floating <= {key for _, _, key in vlm.engine.audit.towers}
 
 
 def test_a_limit_of_pixels_is_refused_where_there_is_none(

@@ -115,9 +115,9 @@ def test_pictures_come_in_the_order_of_the_prompt(qwen2: InputBuilder, pictures:
     prompt = Prompt(None, "后面的在前：", ((2, 0), ("，", 1)), "。")
     one = qwen2.build(Request("r", dialogue, request().query, prompt))
     assert one.text == user(f"后面的在前：{tag(2)}{IMAGE}{tag(0)}{IMAGE}，{tag(1)}{IMAGE}。")
-    alone = [qwen2.build(request(("", [path]))).images[0]["pixel_values"] for path in pictures]
+    alone = [qwen2.build(request(("", [path]))).images[0].tensors["pixel_values"] for path in pictures]
     for image, expected in zip(one.images, (alone[2], alone[0], alone[1]), strict=True):
-        assert torch.equal(image["pixel_values"], expected)
+        assert torch.equal(image.tensors["pixel_values"], expected)
 
 
 def test_a_system_prompt_comes_first(qwen2: InputBuilder) -> None:
@@ -163,7 +163,7 @@ def test_nothing_typed_adds_ends_or_moves_anything(
         number = qwen2.tokenizer.convert_tokens_to_ids(token)
         assert one.ids.count(number) == plain.ids.count(number)
     for image, expected in zip(one.images, plain.images, strict=True):
-        assert torch.equal(image["pixel_values"], expected["pixel_values"])
+        assert torch.equal(image.tensors["pixel_values"], expected.tensors["pixel_values"])
 
 
 def test_the_tags_of_the_task_stay_tokens(tagged: Path, pictures: list[Path]) -> None:

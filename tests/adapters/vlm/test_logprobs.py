@@ -11,6 +11,7 @@ from short_chats import picture, request
 from torch import Tensor
 
 from f2rcli.adapters.vlm import VLM
+from f2rcli.adapters.vlm.engine.greedy import Answer
 from f2rcli.tasks.types import Request, Retrieval
 
 LoadVLM = Callable[..., VLM]
@@ -36,22 +37,22 @@ def logprobs(got: Retrieval) -> list[float]:
     return [token["logprob"] for token in got.logprobs]
 
 
-def generated(vlm: VLM, monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
-    """Prompts and answers of every batch that is generated from now on."""
-    kept: list[Tensor] = []
-    original = vlm.model.generate
+def written(vlm: VLM, monkeypatch: pytest.MonkeyPatch) -> list[Answer]:
+    """Every answer that is written from now on."""
+    kept: list[Answer] = []
+    original = vlm.engine.write
 
-    def generate(**inputs: Any) -> Any:
-        output = original(**inputs)
-        kept.append(output.sequences[:, inputs["input_ids"].shape[1] :])
-        return output
+    def write(batch: Any, answers: list[Answer]) -> Any:
+        kept.extend(answers)
+        return original(batch, answers)
 
-    monkeypatch.setattr(vlm.model, "generate", generate)
+    monkeypatch.setattr(vlm.engine, "write", write)
     return kept
 
 
-def plain(vlm: VLM, asked: Request, answer: Tensor) -> list[float]:
+def plain(vlm: VLM, asked: Request, tokens: list[int]) -> list[float]:
     """One forward over prompt and answer, without generation, cache or padding."""
+    answer = torch.tensor(tokens)
     inputs = vlm.inputs.collate([vlm.inputs.build(asked)])
     length = inputs["input_ids"].shape[1]
     for name, filler in (("input_ids", answer), ("attention_mask", torch.ones_like(answer))):
@@ -64,16 +65,21 @@ def plain(vlm: VLM, asked: Request, answer: Tensor) -> list[float]:
     return [float(row.log_softmax(-1)[token]) for row, token in zip(logits, answer, strict=True)]
 
 
+@pytest.mark.parametrize("exact", [False, True])
 def test_they_are_those_of_a_plain_forward_alone_and_in_a_batch(
-    checkpoint: Path, load_vlm: LoadVLM, chats: list[Request], monkeypatch: pytest.MonkeyPatch
+    checkpoint: Path,
+    load_vlm: LoadVLM,
+    chats: list[Request],
+    monkeypatch: pytest.MonkeyPatch,
+    exact: bool,
 ) -> None:
-    vlm = load_vlm(checkpoint, max_new_tokens=6, logprobs=True)
-    answers = generated(vlm, monkeypatch)
+    vlm = load_vlm(checkpoint, max_new_tokens=6, batch_size=1, logprobs=True, exact=exact)
+    answers = written(vlm, monkeypatch)
     alone = ask(vlm, chats)
-    wanted = {one.id: plain(vlm, one, row[0]) for one, row in zip(chats, answers, strict=True)}
+    order = [request for name in alone for request in chats if request.id == name]
+    wanted = {one.id: plain(vlm, one, a.tokens) for one, a in zip(order, answers, strict=True)}
     vlm.batch_size = 2
     together = ask(vlm, chats)
-    assert len(answers) == 3  # two batches of one, and one of two
     for name, values in wanted.items():
         assert len(values) == 6
         assert logprobs(alone[name]) == pytest.approx(values, rel=1e-4)
@@ -90,21 +96,21 @@ def test_they_are_before_the_repetition_penalty(
     file.write_text(json.dumps({**json.loads(file.read_text()), "repetition_penalty": 1.5}))
     vlm = load_vlm(spoilt, max_new_tokens=6, logprobs=True)
     assert vlm.generation.repetition_penalty == 1.5
-    answers = generated(vlm, monkeypatch)
+    answers = written(vlm, monkeypatch)
     got = ask(vlm, chats[:1])["短"]
-    assert logprobs(got) == pytest.approx(plain(vlm, chats[0], answers[0][0]), rel=1e-4)
+    assert logprobs(got) == pytest.approx(plain(vlm, chats[0], answers[0].tokens), rel=1e-4)
 
 
 def ending_early(vlm: VLM, steps: int) -> None:
-    """The first of a batch wants nothing but to end at the nth token."""
+    """The last of two that are written together wants nothing but to end at the nth token."""
     end = vlm.tokenizer.convert_tokens_to_ids(END)
-    calls = [0]
+    calls = [1]  # the first token comes of reading
 
     def prefer(head: Any, args: Any, logits: Tensor) -> Tensor:
-        calls[0] += 1
+        calls[0] += len(logits) == 2
         logits = logits.clone()
-        if calls[0] == steps:
-            logits[0, -1, end] = logits[0, -1].max() + 50
+        if calls[0] == steps and len(logits) == 2:
+            logits[-1, 0, end] = logits[-1, 0].max() + 50
         return logits
 
     vlm.base.lm_head.register_forward_hook(prefer)
@@ -115,7 +121,7 @@ def test_an_answer_has_those_of_its_own_tokens_and_its_end(
 ) -> None:
     vlm = load_vlm(tiny_qwen2_vl, max_new_tokens=6, batch_size=2, logprobs=True)
     ending_early(vlm, 3)
-    short, long = ask(vlm, chats).values()
+    long, short = ask(vlm, chats).values()
     assert short.request == "短"
     assert [token["token"] for token in short.logprobs or ()][-1] == END
     assert (len(logprobs(short)), short.output_tokens, short.failure) == (3, 2, None)
@@ -147,14 +153,17 @@ def test_nobody_gets_them_unasked_and_asking_is_another_run(
     assert shown["return_dict_in_generate"] is False  # as in runs of before there were any
 
 
+@pytest.mark.parametrize("exact", [False, True])
 def test_a_distribution_that_is_no_number_is_an_error_of_its_request(
-    tiny_qwen2_vl: Path, load_vlm: LoadVLM, chats: list[Request]
+    tiny_qwen2_vl: Path, load_vlm: LoadVLM, chats: list[Request], exact: bool
 ) -> None:
-    vlm = load_vlm(tiny_qwen2_vl, batch_size=2, logprobs=True)
+    vlm = load_vlm(tiny_qwen2_vl, logprobs=True, exact=exact)
+    vlm.batch_size = 2
 
     def broken(head: Any, args: Any, logits: Tensor) -> Tensor:
         logits = logits.clone()
-        logits[0] = torch.nan
+        if len(logits) == 2:
+            logits[-1, :, 5] = torch.nan
         return logits
 
     vlm.base.lm_head.register_forward_hook(broken)

@@ -117,7 +117,8 @@ def test_escaped_control_tokens_are_reported(tiny_qwen2_vl: Path, load_vlm: Load
 def test_the_cap_grows_with_the_number_of_ids(
     tiny_qwen2_vl: Path, load_vlm: LoadVLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vlm = load_vlm(tiny_qwen2_vl, max_new_tokens=None, batch_size=2)
+    vlm = load_vlm(tiny_qwen2_vl, max_new_tokens=None, exact=True)
+    vlm.batch_size = 2
     force(vlm, vlm.tokenizer("猫")["input_ids"][:1] * 5000, monkeypatch)
     short, long = request("嗯", "好", id="short"), request(*["嗯"] * 40, id="long")
     answers = ask(vlm, [short, long])  # in one batch: each has its own cap all the same
@@ -140,7 +141,7 @@ def test_truncated_answers_are_flagged_and_kept(
     words: int,
     truncated: bool,
 ) -> None:
-    vlm = load_vlm(tiny_qwen2_vl, max_new_tokens=5)
+    vlm = load_vlm(tiny_qwen2_vl, max_new_tokens=5, exact=True)
     word, end = vlm.tokenizer.convert_tokens_to_ids(["0", "<|im_end|>"])
     force(vlm, [word] * words + [end, end], monkeypatch)
     (got,) = vlm.retrieve([request("你好")])
@@ -152,7 +153,7 @@ def test_truncated_answers_are_flagged_and_kept(
 def test_the_tags_of_the_task_are_not_stripped_from_an_answer(
     tagged: Path, load_vlm: LoadVLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vlm = load_vlm(tagged, max_new_tokens=None)
+    vlm = load_vlm(tagged, max_new_tokens=None, exact=True)
     tokens = vlm.tokenizer(ANSWER + "<|im_end|><|endoftext|>")["input_ids"]
     assert vlm.tokenizer.decode(tokens, skip_special_tokens=True) == "[0, 2];[1]"  # the trap
     force(vlm, tokens, monkeypatch)

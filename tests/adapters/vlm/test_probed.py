@@ -80,5 +80,5 @@ def test_shuffled_ids_name_the_same_pictures_in_the_same_places(vlm: VLM, chat: 
 
 def test_pictures_travel_with_their_turns(vlm: VLM, chat: Request) -> None:
     [plain], [shuffled] = received(vlm, chat), received(vlm, probed(chat, "shuffle-turns"))
-    first = len(vlm.inputs.build(chat).images[0]["pixel_values"])
+    first = len(vlm.inputs.build(chat).images[0].tensors["pixel_values"])
     assert torch.equal(shuffled, torch.cat([plain[first:], plain[:first]]))

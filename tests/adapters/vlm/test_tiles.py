@@ -24,8 +24,8 @@ def test_llava_onevision_makes_tiles_of_a_picture_only_by_itself(
     (alone,) = inputs.build(request(("", files[:1]))).images
     beside = inputs.build(request(("", files))).images
     # 112 × 56 fits the grid of 1 × 2 tiles of 56 × 56, with the small whole in front
-    assert alone["pixel_values"].shape == (1, 3, 3, 56, 56)
-    assert [image["pixel_values"].shape for image in beside] == [(1, 1, 3, 56, 56)] * 2
+    assert alone.tensors["pixel_values"].shape == (1, 3, 3, 56, 56)
+    assert [image.tensors["pixel_values"].shape for image in beside] == [(1, 1, 3, 56, 56)] * 2
     # 4 × 4 patches, then 4 × 8 of the tiles and the end of each of their 4 rows
     assert inputs.build(request(("", files[:1]))).visual_tokens == [16 + 32 + 4]
     assert inputs.build(request(("", files))).visual_tokens == [16 + 1] * 2
@@ -36,7 +36,7 @@ def test_internvl_cuts_tiles_by_its_processors_own_wish(
 ) -> None:
     vlm = load_vlm(families("internvl"))
     one = vlm.inputs.build(request(("", files)))
-    assert [image["pixel_values"].shape for image in one.images] == [(3, 3, 56, 56)] * 2
+    assert [image.tensors["pixel_values"].shape for image in one.images] == [(3, 3, 56, 56)] * 2
     assert one.visual_tokens == [12, 12]  # 4 a tile; two tiles and the small whole
     assert vlm.identity()["image_size"] == {
         "height": 56,

@@ -21,7 +21,7 @@ def test_pictures_go_through_the_vision_tower_once(setting: Any, pictured: Reque
     counts = setting.count()
     prompt = setting.encode(pictured)
     one = setting.build(pictured)
-    patches = sum(len(image["pixel_values"]) for image in one.images)
+    patches = sum(len(image.tensors["pixel_values"]) for image in one.images)
     assert counts == Counts(pictures=2, patches=patches)
     assert prompt.visual[0].shape == (sum(one.visual_tokens), 32)
     assert not prompt.visual[0].requires_grad

@@ -1,0 +1,1 @@
+"""How answers are had fast: pictures seen once, requests batched by length, answers drafted."""
