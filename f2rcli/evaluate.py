@@ -6,32 +6,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from f2rcli import EXIT_UNANSWERED, api
+from f2rcli.lists import ListCommand
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from f2rcli.adapters.registry import ModelRow, Settings
     from f2rcli.progress import Reporter
+    from f2rcli.results.processes import Processes
     from f2rcli.results.runs import RunFolder
     from f2rcli.results.selection import Selection
-
-LISTS = ("--model", "-m", "--task", "-t")
-
-
-class ListCommand(click.Command):
-    """Lets `--model a b c` stand for `--model a --model b --model c`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        spread: list[str] = []
-        option = ""
-        for position, arg in enumerate(args):
-            if arg.startswith("-"):
-                name = arg.partition("=")[0]
-                option = name if name in LISTS else ""
-            elif option and args[position - 1] != option:
-                spread.append(option)
-            spread.append(arg)
-        return super().parse_args(ctx, spread)
 
 
 @click.command("eval", cls=ListCommand)
@@ -111,15 +95,19 @@ def command(models: tuple[str, ...], tasks: tuple[str, ...], **options: Any) -> 
     """Run models on tasks and print a table.
 
     Each model on each task is a run folder under --out. The same command resumes what was
-    interrupted and asks again only what failed with an error.
+    interrupted and asks again only what failed with an error. Several GPUs:
+    `accelerate launch --num_processes N -m f2rcli eval …`.
     """
     from f2rcli.progress import Reporter
     from f2rcli.results.layouts import overview
+    from f2rcli.results.processes import launched
     from f2rcli.results.render import console, print_sheet
     from f2rcli.results.tables import build_table
 
+    processes = launched()
     rows = api.prepare(_rows(models, options), options)
-    reporter = Reporter(quiet=options["quiet"])
+    processes.check(rows, options["device"])
+    reporter = Reporter(quiet=options["quiet"] or not processes.first)
     selections = _selections(tasks or _default_tasks(options, reporter), options)
     for selection in selections:
         if selection.warnings:
@@ -128,10 +116,13 @@ def command(models: tuple[str, ...], tasks: tuple[str, ...], **options: Any) -> 
     if options["dry_run"]:
         api.dry_run(rows, selections, _settings(options))
         return 0
-    selections = _measured(selections, options, reporter)
+    if processes.first:
+        selections = _measured(selections, options, reporter)
     runs: list[RunFolder] = []
     for row in rows:
-        runs += _run(row, selections, options, reporter)
+        runs += _run(row, selections, options, reporter, processes)
+    if not processes.first:
+        return 0
     sheet = overview(build_table(runs), "modality" if options["modality"] else "main")
     print_sheet(sheet, console())
     for run in runs:
@@ -217,7 +208,11 @@ def _settings(options: dict[str, Any]) -> "Settings":
 
 
 def _run(
-    row: "ModelRow", selections: "list[Selection]", options: dict[str, Any], reporter: "Reporter"
+    row: "ModelRow",
+    selections: "list[Selection]",
+    options: dict[str, Any],
+    reporter: "Reporter",
+    processes: "Processes",
 ) -> "list[RunFolder]":
     """One model on every task; it is out of memory before the next is loaded."""
     import gc
@@ -227,7 +222,10 @@ def _run(
 
     if row.kind == "transformers":
         reporter.note(f"{row.name}: loading its checkpoint")
-    retriever = build(row, _settings(options))
+    with (
+        processes.first_goes_first()
+    ):  # of what is fetched, copies would be written on top of each other
+        retriever = build(row, _settings(options))
     if retriever.uses_images:  # of every task before the first is asked
         selections = [selection.with_images() for selection in selections]
     runs = []
@@ -237,7 +235,7 @@ def _run(
             chosen = "cut-off was" if row.kind == "bm25" else "thresholds were"
             reporter.note(f"{row.name}: its {chosen} chosen on {selection.task.path} itself")
         with reporter.run(f"{row.name} on {selection.task.name}") as progress:
-            runs.append(evaluate(row, retriever, selection, options["out"], progress))
+            runs.append(evaluate(row, retriever, selection, options["out"], progress, processes))
     del retriever
     gc.collect()
     if row.kind in ("transformers", "embedding"):
