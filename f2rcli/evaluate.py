@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from f2rcli.adapters.registry import ModelRow, Settings
     from f2rcli.progress import Reporter
+    from f2rcli.results.processes import Processes
     from f2rcli.results.runs import RunFolder
     from f2rcli.results.selection import Selection
 
@@ -101,15 +102,19 @@ def command(models: tuple[str, ...], tasks: tuple[str, ...], **options: Any) -> 
     """Run models on tasks and print a table.
 
     Each model on each task is a run folder under --out. The same command resumes what was
-    interrupted and asks again only what failed with an error.
+    interrupted and asks again only what failed with an error. Several GPUs:
+    `accelerate launch --num_processes N -m f2rcli eval …`.
     """
     from f2rcli.progress import Reporter
     from f2rcli.results.layouts import overview
+    from f2rcli.results.processes import launched
     from f2rcli.results.render import console, print_sheet
     from f2rcli.results.tables import build_table
 
+    processes = launched()
     rows = api.prepare(_rows(models, options), options)
-    reporter = Reporter(quiet=options["quiet"])
+    processes.check(rows, options["device"])
+    reporter = Reporter(quiet=options["quiet"] or not processes.first)
     selections = _selections(tasks or _default_tasks(options, reporter), options)
     for selection in selections:
         if selection.warnings:
@@ -118,10 +123,13 @@ def command(models: tuple[str, ...], tasks: tuple[str, ...], **options: Any) -> 
     if options["dry_run"]:
         api.dry_run(rows, selections, _settings(options))
         return 0
-    selections = _measured(selections, options, reporter)
+    if processes.first:
+        selections = _measured(selections, options, reporter)
     runs: list[RunFolder] = []
     for row in rows:
-        runs += _run(row, selections, options, reporter)
+        runs += _run(row, selections, options, reporter, processes)
+    if not processes.first:
+        return 0
     sheet = overview(build_table(runs), "modality" if options["modality"] else "main")
     print_sheet(sheet, console())
     for run in runs:
@@ -207,7 +215,11 @@ def _settings(options: dict[str, Any]) -> "Settings":
 
 
 def _run(
-    row: "ModelRow", selections: "list[Selection]", options: dict[str, Any], reporter: "Reporter"
+    row: "ModelRow",
+    selections: "list[Selection]",
+    options: dict[str, Any],
+    reporter: "Reporter",
+    processes: "Processes",
 ) -> "list[RunFolder]":
     """One model on every task; it is out of memory before the next is loaded."""
     import gc
@@ -217,7 +229,8 @@ def _run(
 
     if row.kind == "transformers":
         reporter.note(f"{row.name}: loading its checkpoint")
-    retriever = build(row, _settings(options))
+    with processes.first_goes_first():  # what is fetched would be written by all at once
+        retriever = build(row, _settings(options))
     if retriever.uses_images:  # of every task before the first is asked
         selections = [selection.with_images() for selection in selections]
     runs = []
@@ -227,7 +240,7 @@ def _run(
             chosen = "cut-off was" if row.kind == "bm25" else "thresholds were"
             reporter.note(f"{row.name}: its {chosen} chosen on {selection.task.path} itself")
         with reporter.run(f"{row.name} on {selection.task.name}") as progress:
-            runs.append(evaluate(row, retriever, selection, options["out"], progress))
+            runs.append(evaluate(row, retriever, selection, options["out"], progress, processes))
     del retriever
     gc.collect()
     if row.kind in ("transformers", "embedding"):

@@ -73,8 +73,8 @@ def main() -> None:
     except InputError as error:
         code = _complain(str(error))
     except UnfinishedError as ended:
-        print(f"f2r: {ended}; the answers so far are kept, the same command goes on", file=sys.stderr)
-        code = EXIT_UNANSWERED
+        line = f"{ended}; the answers so far are kept, the same command goes on"
+        code = _complain(line, EXIT_UNANSWERED)
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message(), file=sys.stderr)
         code = 2
@@ -84,8 +84,7 @@ def main() -> None:
     except click.ClickException as error:
         code = _complain(error.format_message())
     except (KeyboardInterrupt, click.Abort):
-        print("f2r: interrupted; run the same command again to go on", file=sys.stderr)
-        code = INTERRUPTED
+        code = _complain("interrupted; run the same command again to go on", INTERRUPTED)
     except BrokenPipeError:  # `f2r … | head` is no error; and do not complain at exit either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
@@ -107,6 +106,10 @@ def _run() -> int:
     return code if isinstance(code, int) else 0
 
 
-def _complain(line: str) -> int:
-    print(f"f2r: {line}", file=sys.stderr)
-    return 2
+def _complain(line: str, code: int = 2) -> int:
+    """Once, if several processes end alike."""
+    from f2rcli.results.processes import has_last_word
+
+    if has_last_word():
+        print(f"f2r: {line}", file=sys.stderr)
+    return code

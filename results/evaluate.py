@@ -1,5 +1,6 @@
 """One model on one task: ask what is unanswered, keep every answer, derive the scores."""
 
+import contextlib
 import json
 import sys
 import traceback
@@ -12,6 +13,7 @@ from f2rcli.adapters.own import OWN_MODULE
 from f2rcli.adapters.registry import ModelRow
 from f2rcli.adapters.retriever import Retriever
 from f2rcli.results.derive import derive, rescore
+from f2rcli.results.processes import Processes
 from f2rcli.results.provenance import software
 from f2rcli.results.runs import PREDICTIONS, RunFolder, flaw_of
 from f2rcli.results.selection import Selection
@@ -28,12 +30,16 @@ def evaluate(
     selection: Selection,
     out: Path,
     on_progress: Progress = lambda done, total: None,
+    processes: Processes | None = None,
 ) -> RunFolder:
     """Run (or resume) and derive. Every answer is on disk before the next is asked for.
 
-    Raises InputError if the data cannot be used or another process writes the run, and UnfinishedError
-    if the retriever stops before the end.
+    Several `processes` each call this with their own copy of the retriever and ask a share; the first
+    writes the rest, and what the others get back it may still be writing. Raises InputError if the data
+    cannot be used or another command writes the run, and UnfinishedError if the retriever stops before
+    the end.
     """
+    processes = processes or Processes()
     if retriever.uses_images:
         selection = selection.with_images()
     identity = _as_json(
@@ -54,16 +60,34 @@ def evaluate(
         **selection.describe(retriever.uses_images),
         "identity": identity,
     }
-    with run.locked():
-        run.begin(description, {**software(), **retriever.environment()})
-        run.repair()
-        _ask(run, retriever, selection.requests, on_progress)
-        derive(run, selection.requests, retriever.max_turns, selection.vectors)
-        run.finish()
+    with run.locked() if processes.first else contextlib.nullcontext():
+        if processes.first:
+            count = {"processes": processes.count}
+            run.begin(description, {**software(), **retriever.environment(), **count})
+            run.repair()
+        processes.wait()
+        if not run.is_one(run.path):
+            raise InputError(
+                "is not the folder that the first process writes",
+                where=str(run.path),
+                fix="all need the same data and checkpoint, and an --out that each of them sees",
+            )
+        _ask(run, retriever, selection.requests, on_progress, processes)
+        if processes.first:
+            run.repair()
+            derive(run, selection.requests, retriever.max_turns, selection.vectors)
+            run.finish()
     return run
 
 
-def _ask(run: RunFolder, retriever: Retriever, requests: list[Request], on_progress: Progress) -> None:
+def _ask(
+    run: RunFolder,
+    retriever: Retriever,
+    requests: list[Request],
+    on_progress: Progress,
+    processes: Processes,
+) -> None:
+    """This process's share of what is open. The first is back when all are through."""
     units = {
         part.request.id: part.request
         for request in requests
@@ -76,22 +100,28 @@ def _ask(run: RunFolder, retriever: Retriever, requests: list[Request], on_progr
     }
     if not pending:
         return
-    asked = [request if retriever.sees_gold else request.without_gold() for request in pending.values()]
-    done = len(units) - len(pending)
-    on_progress(done, len(units))
-    with run.appending() as answers:
-        for retrieval in _located(retriever, asked):
-            if flaw := flaw_of(retrieval, pending):
+    done, total = len(units) - len(pending), len(units)
+    own = processes.share(pending.values())
+    processes.wait()  # none writes before all have read what is open
+    on_progress(done, total)
+    with run.appending(processes.index) as answers:
+        unanswered = {request.id for request in own}
+        asked = [request if retriever.sees_gold else request.without_gold() for request in own]
+        for retrieval in _located(retriever, asked) if asked else ():
+            if flaw := flaw_of(retrieval, unanswered):
                 raise InputError(f"{type(retriever).__name__} yielded {flaw}")
-            del pending[retrieval.request]
+            unanswered.remove(retrieval.request)
             if retrieval.text is None and retrieval.failure is None:
                 nothing = Failure("error", "neither text nor a failure")
                 retrieval = replace(retrieval, failure=nothing)
             answers.append(retrieval)
-            done += 1
-            on_progress(done, len(units))
-        for unit in pending:
-            answers.append(Retrieval(unit, failure=Failure("error", "the model gave no answer")))
+            on_progress(done + processes.answered(), total)
+        for request in own:
+            if request.id in unanswered:
+                answers.append(
+                    Retrieval(request.id, failure=Failure("error", "the model gave no answer"))
+                )
+    processes.end(lambda answered: on_progress(done + answered, total))
 
 
 def _located(retriever: Retriever, asked: list[Request]) -> Iterator[Any]:
@@ -140,6 +170,7 @@ def rebuild(
     """
     record = run.record()
     with run.locked():
+        run.repair()
         try:
             selection = Selection.of_record(record)
         except InputError as error:

@@ -2,16 +2,14 @@
 
 import contextlib
 import json
-import os
 import re
 from collections.abc import Container, Iterator
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 import filelock
 
+from f2rcli.results.answers import Appender, drop_torn_line, gather, now
 from f2rcli.results.writing import write_json
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.logprobs import are_logprobs
@@ -26,11 +24,8 @@ RECORD, ANSWERS, PREDICTIONS, SCORES, CURVE = (
     "scores.json",
     "curve.json",
 )
+OTHERS = "answers-{}.jsonl"  # of the second, third … process, until the first gathers them
 LOCK = ".lock"
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def slug(name: str) -> str:
@@ -95,7 +90,7 @@ class RunFolder:
 
     def begin(self, description: dict[str, Any], environment: dict[str, Any]) -> None:
         """Write run.json, or note in an existing one that another session goes on with it."""
-        session = {"started": _now(), "finished": None, "environment": environment}
+        session = {"started": now(), "finished": None, "environment": environment}
         if self.is_one(self.path):
             record = self._read()
             if record["identity"] != description["identity"]:
@@ -109,24 +104,14 @@ class RunFolder:
 
     def finish(self) -> None:
         record = self._read()
-        record["finished"] = record["sessions"][-1]["finished"] = _now()
+        record["finished"] = record["sessions"][-1]["finished"] = now()
         write_json(self.path / RECORD, record)
 
     def repair(self) -> None:
-        """Drop a last line that a killed process left torn."""
-        path = self.path / ANSWERS
-        if not path.exists():
-            return
-        with path.open("rb+") as file:
-            size = file.seek(0, os.SEEK_END)
-            keep = size
-            while keep:
-                file.seek(keep - 1)
-                if file.read(1) == b"\n":
-                    break
-                keep -= 1
-            if keep < size:
-                file.truncate(keep)
+        """Drop a last line that a killed process left torn; take in what was answered by other
+        processes than the first. Under the lock only."""
+        drop_torn_line(self.path / ANSWERS)
+        gather(self.path / ANSWERS, sorted(self.path.glob(OTHERS.format("*"))))
 
     def attempts(self) -> dict[str, Retrieval]:
         """The last attempt at every request (or slice). Raises InputError for a damaged line."""
@@ -159,8 +144,10 @@ class RunFolder:
         }
 
     @contextlib.contextmanager
-    def appending(self) -> Iterator["Appender"]:
-        with (self.path / ANSWERS).open("ab") as file:
+    def appending(self, process: int = 0) -> Iterator[Appender]:
+        """To answers.jsonl, or to the file of another process than the first."""
+        name = OTHERS.format(process) if process else ANSWERS
+        with (self.path / name).open("ab") as file:
             yield Appender(file)
 
 
@@ -190,22 +177,6 @@ def _is_probe(probe: Any) -> bool:
         and isinstance(probe["origin"], str)
         and all(isinstance(number, int) for number in numbers)
     )
-
-
-class Appender:
-    """Appends attempts so that each is on disk before the next is asked for."""
-
-    def __init__(self, file: Any) -> None:
-        self.file = file
-
-    def append(self, attempt: Retrieval) -> None:
-        written = {**asdict(attempt), "at": _now()}
-        if attempt.logprobs is None:  # few runs ask for them
-            del written["logprobs"]
-        line = json.dumps(written, ensure_ascii=False)
-        self.file.write(line.encode("utf-8", "backslashreplace") + b"\n")
-        self.file.flush()
-        os.fsync(self.file.fileno())
 
 
 def _retrieval(line: dict[str, Any]) -> Retrieval:

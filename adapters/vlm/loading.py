@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,14 @@ class Loaded:
 
 
 def choose_device(device: str | None) -> str:
-    """`auto` spreads the weights over all GPUs; None takes one GPU if there is one."""
+    """`auto` spreads the weights over all GPUs; None takes one GPU if there is one.
+
+    In one of several processes, None and `cuda` are a GPU of its own (shared, if there are too few).
+    """
+    if device in (None, "cuda") and "LOCAL_RANK" in os.environ and torch.cuda.is_available():
+        own = int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count()
+        torch.cuda.set_device(own)  # also of whatever only says `cuda`
+        return f"cuda:{own}"
     if device is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
     if device == "auto":
