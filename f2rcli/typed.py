@@ -23,7 +23,7 @@ class ListCommand(click.Command):
         return super().parse_args(ctx, spread)
 
 
-class BatchSize(click.ParamType):
+class BatchSize(click.ParamType[int | None]):
     """A number of requests, or `auto`, which is None."""
 
     name = "auto|N"

@@ -51,7 +51,7 @@ class Numbers(LogitsProcessor):
     def __init__(self) -> None:
         self.broken: Tensor | None = None
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:  # type: ignore[override]
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         broken = ~scores.amax(-1).isfinite()
         self.broken = broken if self.broken is None else self.broken | broken
         return scores

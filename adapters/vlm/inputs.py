@@ -58,6 +58,7 @@ class InputBuilder:
         self.control = re.compile("|".join(map(re.escape, longest_first)))
         self.cache: dict[tuple[str, bool], Picture] = {}
         self.cached_for = ""
+        self.expected: dict[str | None, int] = {}  # visual tokens by file, as its header lets expect
 
     def build(self, request: Request) -> ModelInput:
         """Raises InputError if an image cannot be read, or the chat template changes the prompt."""
@@ -74,7 +75,12 @@ class InputBuilder:
         system, parts, order, _ = self._spoken(request)
         tokens = self.tokenizer("".join(filter(None, [system, *parts])))["input_ids"]
         files = {image.id: image.file for image in request.dialogue.images}
-        return len(tokens) + sum(self.pictures.expected_tokens(*_size(files[i])) for i in order)
+        return len(tokens) + sum(self._expected(files[i]) for i in order)
+
+    def _expected(self, file: str | None) -> int:
+        if file not in self.expected:
+            self.expected[file] = self.pictures.expected_tokens(*_size(file))
+        return self.expected[file]
 
     def forget(self) -> None:
         """Make pictures anew: they may belong to weights that have changed since."""

@@ -69,7 +69,8 @@ def _table(image_processor: Any) -> Tensor:
     else:
         made = image_processor.rescale(ramp, factor) if scales else ramp
         made = torch.from_numpy(image_processor.normalize(made, mean, std) if normalises else made)
-    return made.float().reshape(3, 256)
+    table: Tensor = made.float().reshape(3, 256)
+    return table
 
 
 def _are_pixels(values: Tensor) -> bool:

@@ -6,14 +6,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import Cache, DynamicCache, GenerationConfig, LogitsProcessorList
-from transformers.cache_utils import DynamicLayer
+from transformers import DynamicCache, GenerationConfig, LogitsProcessorList
 from transformers.generation.logits_process import (
     TemperatureLogitsWarper,
     TopKLogitsWarper,
     TopPLogitsWarper,
 )
 
+from f2rcli.adapters.vlm.engine.cache import joined
 from f2rcli.tasks.errors import InputError
 from f2rcli.training.grpo.prompt import Plain, Prompt, Shared
 from f2rcli.training.grpo.recipe import Sampling
@@ -55,7 +55,7 @@ def _branches(model: Any, prompt: Shared, sampling: Sampling, ends: set[int], se
         logits_to_keep=1,
         **prompt.seen(),
     ).logits
-    cache = Cache([_Branches(layer, count, sampling.max_tokens) for layer in once.layers])
+    cache = joined([once] * count)
     logits = logits.expand(count, -1, -1)
     drawn: list[Tensor] = []
     while True:
@@ -72,40 +72,6 @@ def _branches(model: Any, prompt: Shared, sampling: Sampling, ends: set[int], se
             past_key_values=cache,
             use_cache=True,
         ).logits
-
-
-class _Branches(DynamicLayer):  # type: ignore[no-untyped-call]
-    """A layer's KV cache of a prompt, repeated, with room for what is written behind it.
-
-    The library's own grows by copying all of it, prompt included, for every token.
-    """
-
-    def __init__(self, prompt: Any, count: int, room: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.lazy_initialization(prompt.keys, prompt.values)
-        self.length: int = prompt.keys.shape[-2]
-        self._all_keys = self._with_room(prompt.keys, count, room)
-        self._all_values = self._with_room(prompt.values, count, room)
-
-    def _with_room(self, states: Tensor, count: int, room: int) -> Tensor:
-        """Count × heads × (length + room) × width, of 1 × heads × length × width."""
-        _, heads, length, width = states.shape
-        whole = states.new_empty(count, heads, length + room, width)
-        whole[:, :, :length] = states
-        return whole
-
-    def update(
-        self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any
-    ) -> tuple[Tensor, Tensor]:
-        end = self.length + key_states.shape[-2]
-        self._all_keys[:, :, self.length : end] = key_states
-        self._all_values[:, :, self.length : end] = value_states
-        self.length = end
-        self.keys, self.values = self._all_keys[:, :, :end], self._all_values[:, :, :end]
-        return self.keys, self.values
-
-    def get_seq_length(self) -> int:
-        return self.length
 
 
 def _rows(model: Any, prompt: Plain, sampling: Sampling, ends: set[int], seed: int) -> Tensor:

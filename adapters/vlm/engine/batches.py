@@ -45,7 +45,7 @@ def bytes_a_token(base: PreTrainedModel) -> int:
     kept = getattr(config, "num_key_value_heads", None) or heads
     head = getattr(config, "head_dim", None) or width // heads
     numbers = config.num_hidden_layers * 2 * kept * head
-    return 2 * numbers * torch.empty(0, dtype=base.dtype).element_size()
+    return 2 * int(numbers) * torch.empty(0, dtype=base.dtype).element_size()
 
 
 def _free_bytes(device: torch.device) -> int:

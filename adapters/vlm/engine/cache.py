@@ -19,12 +19,12 @@ class RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]
 
     def __init__(self, read: Sequence[DynamicLayer]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.lazy_initialization(read[0].keys, read[0].values)
+        keys, values = [layer.keys for layer in read], [layer.values for layer in read]
+        assert keys[0] is not None
+        assert values[0] is not None
+        self.lazy_initialization(keys[0], values[0])
         self.length = max(layer.get_seq_length() for layer in read)
-        self._with_room = (
-            self._joined([one.keys for one in read]),
-            self._joined([one.values for one in read]),
-        )
+        self._with_room = self._joined(keys), self._joined(values)
         self._look()
 
     def _joined(self, states: Sequence[Any]) -> Tensor:
@@ -44,7 +44,8 @@ class RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]
     ) -> tuple[Tensor, Tensor]:
         begin, self.length = self.length, self.length + key_states.shape[-2]
         if self.length > self._with_room[0].shape[-2]:
-            self._with_room = tuple(self._larger(states, begin) for states in self._with_room)
+            keys, values = self._with_room
+            self._with_room = self._larger(keys, begin), self._larger(values, begin)
         for states, added in zip(self._with_room, (key_states, value_states), strict=True):
             states[:, :, begin : self.length] = added
         self._look()
@@ -60,7 +61,9 @@ class RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]
         return self.length
 
     def batch_select_indices(self, indices: Tensor) -> None:
-        self._with_room = tuple(states[indices] for states in self._with_room)
+        indices = indices.to(self.device)  # layers may be spread over devices
+        keys, values = self._with_room
+        self._with_room = keys[indices], values[indices]
         self._look()
 
 

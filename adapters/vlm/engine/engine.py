@@ -123,7 +123,8 @@ class Engine:
         generation.eos_token_id = None
         generation.return_dict_in_generate = generation.output_logits = True
         greedy = Greedy(set(), logprobs=True)
-        rows, plain = [], []
+        rows: list[Row] = []
+        plain: list[list[float]] = []
         own, self.base.generation_config = self.base.generation_config, generation
         try:
             for probe in (self.builder.probe(), self.builder.probe(pictures=False)):
@@ -131,7 +132,7 @@ class Engine:
                 asked = {"generation_config": generation, "max_new_tokens": TRIED}
                 made = self.model.generate(**batch, **asked)
                 tokens = made.sequences[:, batch["input_ids"].shape[1] :]
-                plain += zip(tokens.tolist(), logprobs_of(tokens, made.logits), strict=True)
+                plain += logprobs_of(tokens, made.logits)
                 reading = greedy.read(Answer(TRIED, _planted(tokens[0].tolist())))
                 rows.append(self.model.generate(**batch, **asked, custom_generate=reading))
             greedy.write(self.base, rows)
@@ -142,7 +143,7 @@ class Engine:
         finally:
             self.base.generation_config = own
         near = NEAR.get(self.base.dtype, 0.1)
-        for row, (_, logprobs) in zip(rows, plain, strict=True):
+        for row, logprobs in zip(rows, plain, strict=True):
             apart = [abs(a - b) for a, b in zip(row.answer.logprobs, logprobs, strict=True)]
             if not max(apart) <= near:
                 return f"log-probabilities of drafted tokens are up to {max(apart):.2g} apart"

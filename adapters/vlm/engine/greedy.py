@@ -89,7 +89,8 @@ class Row:
 
     def _penalised(self, logits: Tensor) -> int:
         ids = torch.cat([self.ids, self.ids.new_tensor(self.answer.tokens)])
-        return int(self.penalties(ids[None], logits.float()[None]).argmax())  # type: ignore[arg-type]
+        scores = logits.float()[None].to(ids.device)
+        return int(self.penalties(ids[None], scores).argmax())  # type: ignore[arg-type]
 
 
 @dataclass

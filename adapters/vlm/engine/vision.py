@@ -7,18 +7,19 @@ pictures, and that it then reads the same as with pixels is tried before anythin
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from inspect import signature
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
-from transformers.utils import ModelOutput
+from transformers.utils.generic import ModelOutput
 
 from f2rcli.adapters.vlm.audit import InputAudit
 from f2rcli.adapters.vlm.inputs import InputBuilder, Shown, for_model
 from f2rcli.adapters.vlm.listening import reach_language, same
-from f2rcli.adapters.vlm.pictures import Features
+from f2rcli.adapters.vlm.pictures import Features, Picture
 from f2rcli.tasks.errors import InputError
 
 SPLIT = ("pooler_output", "deepstack_features")  # of pictures, one under the other
@@ -62,11 +63,9 @@ class Vision:
     @torch.inference_mode()
     def _encode(self, one: Shown) -> None:
         """All pictures of a prompt in one call: as they stand in it, and never more than it has."""
-        for image in one.images:
-            tensors = {key: tensor.to(self.base.device) for key, tensor in image.tensors.items()}
-            image.tensors = {key: self.builder.pictures.values(t) for key, t in tensors.items()}
-        batch = for_model(self.builder.collate([one]), self.base)
-        self.audit.arm([one], batch, prompts=False)
+        whole = replace(one, images=[self._there(image) for image in one.images])
+        batch = for_model(self.builder.collate([whole]), self.base)
+        self.audit.arm([whole], batch, prompts=False)
         assert self.encode is not None
         fault: str | None = None
         features: list[Features | None] = [None] * len(one.images)
@@ -84,6 +83,12 @@ class Vision:
             for key in self.audit.pixels:
                 image.tensors.pop(key, None)
 
+    def _there(self, image: Picture) -> Picture:
+        """A picture with the values of its pixels on the model's device, where they are made fastest."""
+        moved = {key: tensor.to(self.base.device) for key, tensor in image.tensors.items()}
+        values = self.builder.pictures.values
+        return Picture({key: values(tensor) for key, tensor in moved.items()}, image.written)
+
     def _split(self, output: Any, visual_tokens: list[int]) -> list[Features]:
         """What belongs to which picture. Raises ValueError where that does not add up."""
         pooled = output.pooler_output
@@ -96,7 +101,7 @@ class Vision:
             whole = torch.cat([row.reshape(-1, row.shape[-1]) for row in rows])
             if len(whole) != sum(visual_tokens):
                 raise ValueError(f"{len(whole)} features of {sum(visual_tokens)} visual tokens")
-            parts.append(whole.split(visual_tokens))
+            parts.append(torch.split(whole, visual_tokens))
         return [Features(one[0], one[1:]) for one in zip(*parts, strict=True)]
 
     def _joined(self, inputs: Sequence[Shown]) -> ModelOutput:
