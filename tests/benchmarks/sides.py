@@ -140,8 +140,9 @@ class Swift(Side):
         assert self.process.stdin
         self.process.stdin.write(f"{json.dumps(list(numbers))}\n")
         self.process.stdin.flush()
-        self.answers, counted, cpu, wall = self._told()
+        self.answers, counted, phases, cpu, wall = self._told()
         self.counted.append(counted)
+        self.phases.append(phases)
         self.cpu.append(cpu)
         self.wall.append(wall)
 

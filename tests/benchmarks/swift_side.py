@@ -39,7 +39,7 @@ def main() -> None:
     print(json.dumps(len(asked)), file=out, flush=True)
     for line in sys.stdin:
         side.take(json.loads(line))
-        told = [side.answers, side.counted[-1], side.cpu[-1], side.wall[-1]]
+        told = [side.answers, side.counted[-1], side.phases[-1], side.cpu[-1], side.wall[-1]]
         print(json.dumps(told), file=out, flush=True)
 
 

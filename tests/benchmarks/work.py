@@ -13,16 +13,29 @@ Texts = list[str | None]
 class Work:
     """Pictures preprocessed and patches through the vision tower, a number a call; and of every pass
     through the language model its rows, whether it is a prompt's (nothing is cached yet), its tokens and
-    its padding. (Lists: a thread may add to one while another does.)"""
+    its padding. `seconds` are of the CPU, in each phase. (Lists: a thread may add to one while another
+    does.)"""
 
     pictures: list[int] = field(default_factory=list)
     patches: list[int] = field(default_factory=list)
     passes: list[tuple[int, bool, int, int]] = field(default_factory=list)
+    seconds: list[tuple[str, float]] = field(default_factory=list)
 
     @classmethod
     def of(cls, base: Any, images: Any) -> "Work":
         """Counts that go up with what a Qwen2-VL and its image processor do from now on."""
         work = cls()
+        begun: list[float] = []
+
+        def enter(*_: Any) -> None:
+            begun.append(time.thread_time())
+
+        def leave_tower(*_: Any) -> None:
+            work.seconds.append(("vision tower", time.thread_time() - begun.pop()))
+
+        def leave_words(*_: Any) -> None:
+            phase = "reading prompts" if work.passes[-1][1] else "writing answers"
+            work.seconds.append((phase, time.thread_time() - begun.pop()))
 
         def on_words(_: Any, __: Any, given: dict[str, Any]) -> None:
             rows, places, _ = given["inputs_embeds"].shape
@@ -42,10 +55,13 @@ class Work:
         base.model.language_model.register_forward_pre_hook(on_words, with_kwargs=True)
         base.model.visual.register_forward_pre_hook(on_tower, with_kwargs=True)
         before, images.preprocess = images.preprocess, preprocess
+        for module, leave in ((base.model.language_model, leave_words), (base.model.visual, leave_tower)):
+            module.register_forward_pre_hook(enter)
+            module.register_forward_hook(leave)
         return work
 
     def clear(self) -> None:
-        for each in (self.pictures, self.patches, self.passes):
+        for each in (self.pictures, self.patches, self.passes, self.seconds):
             each.clear()
 
     def figures(self, answers: int) -> dict[str, float]:
@@ -65,6 +81,13 @@ class Work:
             "calls of it that an answer takes part in": sum(one[0] for one in self.passes) / answers,
             "padding of prompts, %": 100 * padding / (tokens + padding),
         }
+
+    def phases(self, answers: int) -> dict[str, float]:
+        """CPU seconds in each part of the model, of 100 requests."""
+        totals = dict.fromkeys(("vision tower", "reading prompts", "writing answers"), 0.0)
+        for phase, seconds in self.seconds:
+            totals[phase] += seconds
+        return {f"CPU seconds, {phase}": total * 100 / answers for phase, total in totals.items()}
 
 
 def _padding(mask: Any, places: int) -> int:
@@ -92,10 +115,11 @@ class Side:
     wall: list[float] = field(default_factory=list)
     answers: Texts = field(default_factory=list)
     counted: list[dict[str, float]] = field(default_factory=list)
+    phases: list[dict[str, float]] = field(default_factory=list)
 
     def warm_up(self, numbers: Sequence[int]) -> None:
         self.take(numbers)
-        self.cpu, self.wall, self.counted = [], [], []
+        self.cpu, self.wall, self.counted, self.phases = [], [], [], []
 
     def take(self, numbers: Sequence[int]) -> None:
         self.work.clear()
@@ -104,6 +128,7 @@ class Side:
         self.cpu.append(time.process_time() - cpu)
         self.wall.append(time.perf_counter() - wall)
         self.counted.append(self.work.figures(len(numbers)))
+        self.phases.append(self.work.phases(len(numbers)))
 
     def figures(self) -> dict[str, float]:
         """Medians of the rounds, of 100 requests."""
@@ -112,7 +137,5 @@ class Side:
             "CPU seconds": statistics.median(self.cpu) * share,
             "wall seconds": statistics.median(self.wall) * share,
         }
-        return {
-            name: statistics.median(counted[name] for counted in self.counted)
-            for name in self.counted[0]
-        } | seconds
+        rounds = [counted | phases for counted, phases in zip(self.counted, self.phases, strict=True)]
+        return {name: statistics.median(one[name] for one in rounds) for name in rounds[0]} | seconds
