@@ -55,7 +55,8 @@ class Work:
         base.model.language_model.register_forward_pre_hook(on_words, with_kwargs=True)
         base.model.visual.register_forward_pre_hook(on_tower, with_kwargs=True)
         before, images.preprocess = images.preprocess, preprocess
-        for module, leave in ((base.model.language_model, leave_words), (base.model.visual, leave_tower)):
+        parts = ((base.model.language_model, leave_words), (base.model.visual, leave_tower))
+        for module, leave in parts:
             module.register_forward_pre_hook(enter)
             module.register_forward_hook(leave)
         return work
