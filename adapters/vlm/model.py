@@ -28,11 +28,10 @@ SPARE_TOKENS = 64  # beyond the longest possible answer, for a model that adds a
 
 
 class VLM(Retriever):
-    """Greedy answers in batches, every input audited.
+    """Greedy answers in batches, every input audited (docs/engine.md).
 
-    Requests are asked dialogue by dialogue, long dialogues first, so that a batch holds similar lengths
-    and a picture is seen once for the queries of its dialogue. `batch_size` is how many at most, None
-    as many as memory is counted to hold. With `exact`, transformers answers them one by one.
+    `batch_size` is how many at most, None as many as memory is counted to hold. With `exact`,
+    transformers answers them one by one.
     """
 
     max_turns = MAX_TURNS
@@ -215,7 +214,10 @@ class VLM(Retriever):
         text = self.tokenizer.decode(
             tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False
         )
-        named = self._named(answer.tokens, answer.logprobs) if self.logprobs else None
+        pairs = zip(answer.tokens, answer.logprobs, strict=self.logprobs)
+        named: list[TokenLogprob] = [
+            {"token": self.tokenizer.decode([token]), "logprob": value} for token, value in pairs
+        ]
         failure = None if answer.ended else Failure("truncated", f"no end within {answer.cap} tokens")
         return Retrieval(
             one.request.id,
@@ -229,12 +231,8 @@ class VLM(Retriever):
                 "visual_tokens": sum(one.visual_tokens),
                 **({"escaped_control_tokens": one.escaped} if one.escaped else {}),
             },
-            logprobs=named,
+            logprobs=named if self.logprobs else None,
         )
-
-    def _named(self, tokens: list[int], logprobs: list[float]) -> list[TokenLogprob]:
-        pairs = zip(tokens, logprobs, strict=True)
-        return [{"token": self.tokenizer.decode([token]), "logprob": value} for token, value in pairs]
 
     def _token_cap(self, request: Request) -> int:
         """Enough for every id of the dialogue in the official form, and a few words more.

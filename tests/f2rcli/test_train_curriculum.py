@@ -83,7 +83,7 @@ def test_unanswered_requests_are_exit_code_3_and_no_curriculum(
     def failing(self: VLM, batch: list[Any]) -> Any:
         raise RuntimeError("no memory left")
 
-    monkeypatch.setattr(VLM, "_generate", failing)
+    monkeypatch.setattr(VLM, "_retrieved", failing)
     ended = f2r("train", "curriculum", "--config", recipe, "--device", "cpu")
     assert (ended.code, ended.out) == (3, "")
     last = ended.err.splitlines()[-1]

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny
 import torch
+from audited import ask, flagged
 from short_chats import picture, request
 from torch import Tensor
 
 from f2rcli.adapters.vlm import VLM
-from f2rcli.tasks.types import Request, Retrieval
+from f2rcli.tasks.types import Request
 
 LoadVLM = Callable[..., VLM]
 Batch = dict[str, Tensor]
@@ -34,20 +34,6 @@ def chats(tmp_path: Path) -> list[Request]:
         request("车票", ("两张", [c, d]), "好的", ("", [e]), id="three"),
         request("蛋糕", "六岁", "周六", "谁来烤", ("", [f]), id="one"),
     ]
-
-
-def ask(vlm: VLM, requests: list[Request]) -> dict[str, Retrieval]:
-    return {retrieval.request: retrieval for retrieval in vlm.retrieve(requests)}
-
-
-def flagged(answers: dict[str, Retrieval]) -> set[str]:
-    """The requests that failed by the audit, and so have no text that could be scored."""
-    failed = {name for name, got in answers.items() if got.failure and got.failure.kind == "error"}
-    said = [failure.message for name in failed if (failure := answers[name].failure)]
-    assert all(message.startswith("input audit:") for message in said)
-    assert all(answers[name].text is None for name in failed)
-    assert all(answers[name].text is not None for name in answers.keys() - failed)
-    return failed
 
 
 @pytest.fixture
@@ -258,35 +244,3 @@ def test_whatever_only_confuses_the_model(vlm: VLM, chats: list[Request], plant:
     for fault in (another_shape, unmarked, shorten_a_run(vlm)):
         plant(fault)
         assert flagged(ask(vlm, chats)) == {"two", "three", "one"}
-
-
-def test_features_that_stand_at_another_picture(
-    checkpoint: Path, load_vlm: LoadVLM, chats: list[Request]
-) -> None:
-    """Features that were kept are as much proved as pixels: here two are exchanged on the way."""
-    vlm = load_vlm(checkpoint)
-    assert vlm.engine.vision
-    assert flagged(ask(vlm, chats)) == set()
-
-    def exchange(model: Any, args: Any, kwargs: dict[str, Any]) -> None:
-        output = (kwargs.get("mm_encoder_outputs") or {}).get("image")
-        if output is not None and len(output.pooler_output) == 3:
-            first, *others = output.pooler_output
-            output["pooler_output"] = (*others, first)
-
-    vlm.base.register_forward_pre_hook(exchange, with_kwargs=True, prepend=True)
-    assert flagged(ask(vlm, chats)) == {"three"}
-
-
-def test_deeper_features_that_are_not_the_pictures(
-    tmp_path: Path, load_vlm: LoadVLM, chats: list[Request]
-) -> None:
-    vlm = load_vlm(tiny.qwen3_vl(tmp_path / "qwen3_vl"))
-
-    def blank(model: Any, args: Any, kwargs: dict[str, Any]) -> None:
-        if kwargs.get("deepstack_visual_embeds"):
-            kwargs["deepstack_visual_embeds"][0][-1] = 0
-
-    language: Any = vlm.base.get_decoder()
-    language.register_forward_pre_hook(blank, with_kwargs=True, prepend=True)
-    assert flagged(ask(vlm, chats)) == {"two", "three", "one"}

@@ -184,15 +184,15 @@ def test_what_failed_is_told_and_asked_again_before_anything_is_written(
 ) -> None:
     from f2rcli.adapters.vlm import VLM
 
-    generate = VLM._generate
+    retrieved = VLM._retrieved
 
     def failing(self: VLM, batch: list[Any]) -> Any:
         if any(one.request.id == "露营:1" for one in batch):
             raise RuntimeError("no memory left")
-        return generate(self, batch)
+        return retrieved(self, batch)
 
     with monkeypatch.context() as patched:
-        patched.setattr(VLM, "_generate", failing)
+        patched.setattr(VLM, "_retrieved", failing)
         made = make_tiny()
     assert (made.curriculum, made.file) == (None, None)
     assert made.unanswered == {"露营:1": "no memory left"}
