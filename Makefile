@@ -10,7 +10,7 @@ OUT ?= runs
 
 eval: $(READY)  ## the main job: the small models and the reference rows on both mini sets
 	$(BIN)/f2r eval --model f2rvlm-nano-base f2rvlm-nano-sft f2rvlm-nano clip-nano bm25 random everything \
-		oracle --task mini --batch-size 8 --out $(OUT)
+		oracle --task mini --out $(OUT)
 	@echo
 	@echo "Next: $(BIN)/f2r retrieve --model f2rvlm-nano mini-chat \"the pet that meows\""
 	@echo "      $(BIN)/f2r retrieve --model bm25 YOUR_CHAT.json \"what you look for\""
@@ -51,7 +51,7 @@ wheel: $(READY)  ## the built wheel works in an empty environment, outside the c
 	build/empty/venv/bin/pip install -q -c constraints.txt build/wheel/*.whl
 	cd build/empty && venv/bin/f2r --help > /dev/null
 	cd build/empty && F2R_CACHE=cache venv/bin/f2r eval --model f2rvlm-nano bm25 oracle --task mini \
-		--limit 20 --batch-size 8 --out runs
+		--limit 20 --out runs
 
 $(READY): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
