@@ -62,6 +62,8 @@ def _check(name: str, rows: "dict[str, ModelRow]", options: dict[str, Any]) -> i
     assert isinstance(vlm, VLM)
     towers = ", ".join(dict.fromkeys(type(module).__name__ for module, _, _ in vlm.engine.audit.towers))
     click.echo(f"{name}: {vlm.base.config.model_type}, pictures heard at {towers}")
+    parts = ", ".join(f"{part} {how}" for part, how in vlm.engine.described.items())
+    click.echo(f"the engine: {parts}")
     trials = check(vlm)
     for _, line in trials:
         click.echo(line)

@@ -72,6 +72,7 @@ def test_a_checkpoint_is_checked(f2r: Run, families: Callable[[str], Path]) -> N
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.splitlines() == [
         f"hf:{folder}: deepseek_vl_hybrid, pictures heard at SiglipVisionModel, SamVisionModel",
+        "the engine: pictures encoded once a dialogue, drafts verified by the model",
         "a request with 3 pictures, 48 visual tokens: answered, as it was made",
         "two pictures exchanged at the vision tower: caught",
         "one picture left out at the vision tower: caught",
