@@ -39,22 +39,21 @@ def said(turns: list[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def test_every_architecture_answers_the_same_at_every_batch_size(
+def test_every_architecture_answers_the_same_however_it_is_asked(
     f2r: Run, family: tuple[str, Path], chat_file: Path, tmp_path: Path
 ) -> None:
     responses = []
-    for size in (1, 2):
-        out = tmp_path / f"runs{size}"
+    for how in (("--exact",), ("--batch-size", "1"), ("--batch-size", "2")):
+        out = tmp_path / how[-1]
         options = ("--max-new-tokens", "4", "--encoder", "none", "--prompt", "en", "--quiet")
-        sizes = ("--batch-size", size, "--out", out)
-        ended = f2r("eval", "-m", f"hf:{family[1]}", "-t", chat_file, *sizes, *options)
+        ended = f2r("eval", "-m", f"hf:{family[1]}", "-t", chat_file, *how, "--out", out, *options)
         assert ended.code == 0, ended.err
         (run,) = out.glob("*/*")
         lines = (run / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
         responses.append([json.loads(line)["response"] for line in lines])
     assert len(responses[0]) == 3
     assert all(responses[0])
-    assert responses[0] == responses[1]
+    assert responses[0] == responses[1] == responses[2]
 
 
 def test_a_limit_of_pixels_that_would_do_nothing_is_refused(
