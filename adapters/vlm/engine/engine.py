@@ -17,7 +17,7 @@ from f2rcli.adapters.vlm.loading import Loaded
 from f2rcli.tasks.errors import InputError
 
 TRIED = 6  # tokens
-NEAR = {torch.float32: 1e-3}  # of log-probabilities; half precision: 0.1
+NEAR, ROUNDED = 1e-3, 0.1  # differences of log-probabilities, in float32 and in half precision
 
 
 class Engine:
@@ -124,7 +124,7 @@ class Engine:
         generation.return_dict_in_generate = generation.output_logits = True
         greedy = Greedy(set(), logprobs=True)
         rows: list[Row] = []
-        plain: list[list[float]] = []
+        plain: list[tuple[list[int], list[float]]] = []
         own, self.base.generation_config = self.base.generation_config, generation
         try:
             for probe in (self.builder.probe(), self.builder.probe(pictures=False)):
@@ -132,7 +132,7 @@ class Engine:
                 asked = {"generation_config": generation, "max_new_tokens": TRIED}
                 made = self.model.generate(**batch, **asked)
                 tokens = made.sequences[:, batch["input_ids"].shape[1] :]
-                plain += logprobs_of(tokens, made.logits)
+                plain += zip(tokens.tolist(), logprobs_of(tokens, made.logits), strict=True)
                 reading = greedy.read(Answer(TRIED, _planted(tokens[0].tolist())))
                 rows.append(self.model.generate(**batch, **asked, custom_generate=reading))
             greedy.write(self.base, rows)
@@ -142,11 +142,13 @@ class Engine:
             return " ".join(f"{type(error).__name__}: {error}".split())[:200]
         finally:
             self.base.generation_config = own
-        near = NEAR.get(self.base.dtype, 0.1)
-        for row, logprobs in zip(rows, plain, strict=True):
-            apart = [abs(a - b) for a, b in zip(row.answer.logprobs, logprobs, strict=True)]
-            if not max(apart) <= near:
-                return f"log-probabilities of drafted tokens are up to {max(apart):.2g} apart"
+        for row, (tokens, logprobs) in zip(rows, plain, strict=True):
+            if row.answer.broken:
+                return "the model's distribution over tokens is not one of numbers"
+            apart = max(abs(a - b) for a, b in zip(row.answer.logprobs, logprobs, strict=True))
+            whole = self.base.dtype == torch.float32
+            if apart > (NEAR if whole else ROUNDED) or (whole and row.answer.tokens != tokens):
+                return f"log-probabilities of drafted tokens are up to {apart:.2g} apart"
         return None
 
 
