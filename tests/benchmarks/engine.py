@@ -7,7 +7,7 @@ of new tokens; the loop is given its prompts as the chat template writes them. W
 environment's with ms-swift, `swift infer --max_batch_size 1 --temperature 0` is the third.
 
 The cases: f2rvlm-nano on whole dialogues of the mini sets; and f2rvlm-nano-sft made wide without another
-function (tests/support/wide.py), so that computing dominates, on dialogues of 4 pictures of 256 visual
+function (wide.py), so that computing dominates, on dialogues of 4 pictures of 256 visual
 tokens. No answer is forced: they are the models' own, and compared one by one. With --dtype bfloat16
 that says how many flip.
 """
