@@ -40,6 +40,7 @@ bench: $(READY)  ## timings and memory; nothing here is a test
 	$(BIN)/python tests/benchmarks/files.py
 	$(BIN)/python tests/benchmarks/grpo_step.py
 	$(BIN)/python tests/benchmarks/engine.py
+	$(BIN)/python tests/benchmarks/engine_parts.py
 
 reproduce-nano: $(READY)  ## what each step of training is worth at nano scale; hours, goes on where it was stopped
 	$(BIN)/python docs/reproduce/nano_grpo.py $(OUT)/nano
