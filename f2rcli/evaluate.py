@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2rcli import EXIT_UNANSWERED, api
+from f2rcli import EXIT_UNANSWERED, api, unanswered, unused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -89,7 +89,7 @@ class ListCommand(click.Command):
 @click.option(
     "--max-pixels",
     type=click.IntRange(min=784),
-    help="Pixels an image, where the architecture has a limit (Qwen's). Default: 602112.",
+    help="Pixels an image, where the architecture has a limit (Qwen's) and to APIs. Default: 602112.",
 )
 @click.option("--max-new-tokens", type=click.IntRange(min=1), help="Default: from the dialogue's ids.")
 @api.options
@@ -118,8 +118,13 @@ def command(models: tuple[str, ...], tasks: tuple[str, ...], **options: Any) -> 
     from f2rcli.results.render import console, print_sheet
     from f2rcli.results.tables import build_table
 
-    rows = api.prepare(_rows(models, options), options)
+    rows = _rows(models, options)
+    unused.refuse_unused(
+        (row.kind for row in rows), but=() if options["encoder"] == "none" else ("device",)
+    )
+    rows = api.prepare(rows, options)
     reporter = Reporter(quiet=options["quiet"])
+    options["note"] = reporter.note
     selections = _selections(tasks or _default_tasks(options, reporter), options)
     for selection in selections:
         if selection.warnings:
@@ -139,11 +144,7 @@ def command(models: tuple[str, ...], tasks: tuple[str, ...], **options: Any) -> 
     for reason in dict.fromkeys(selection.unmeasured for selection in selections):
         if reason:
             reporter.note(reason)
-    errors = [f"{unit}: {why}" for run in runs for unit, why in run.errors().items()]
-    if errors:
-        line = f"f2r: {len(errors)} unanswered, such as {errors[0]}; the same command asks again"
-        click.echo(line, err=True)
-    return EXIT_UNANSWERED if errors else 0
+    return EXIT_UNANSWERED if unanswered.tell(runs) else 0
 
 
 def _rows(models: tuple[str, ...], options: dict[str, Any]) -> "list[ModelRow]":

@@ -73,7 +73,7 @@ def main() -> None:
     except InputError as error:
         code = _complain(str(error))
     except UnfinishedError as ended:
-        print(f"f2r: {ended}; the answers so far are kept, the same command goes on", file=sys.stderr)
+        print(f"f2r: {ended}; the answers so far are kept, {ended.to_go_on}", file=sys.stderr)
         code = EXIT_UNANSWERED
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message(), file=sys.stderr)

@@ -55,6 +55,7 @@ def evaluate(
         "identity": identity,
     }
     with run.locked():
+        retriever.recall(run.every_attempt())  # first: who refuses to go on leaves the run as it was
         run.begin(description, {**software(), **retriever.environment()})
         run.repair()
         _ask(run, retriever, selection.requests, on_progress)
@@ -69,7 +70,6 @@ def _ask(run: RunFolder, retriever: Retriever, requests: list[Request], on_progr
         for request in requests
         for part in slice_request(request, retriever.max_turns)
     }
-    retriever.recall(run.every_attempt())
     attempts = run.attempts()
     pending = {
         unit: request for unit, request in units.items() if unit not in attempts or attempts[unit].failed
