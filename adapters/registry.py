@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from f2rcli.adapters.retriever import Retriever
-from f2rcli.adapters.rules import API_KINDS, KINDS, NEEDED, SHARED, VARIABLE
+from f2rcli.adapters.rules import (
+    API_KINDS,
+    KINDS,
+    NEEDED,
+    SHARED,
+    VARIABLE,
+    dotted,
+    flaw_of_request,
+)
 from f2rcli.tasks.datasets import file_digest
 from f2rcli.tasks.errors import InputError
 
@@ -23,7 +31,8 @@ if TYPE_CHECKING:
 class Settings:
     """What the command line or a recipe says for every model of the run; None leaves the row's own
     value. A `batch_size` of None is as many as memory holds; `exact` answers one by one, plainly. With
-    `logprobs`, answers come with their tokens' log-probabilities."""
+    `logprobs`, answers come with their tokens' log-probabilities; `note` is told what keeps one
+    waiting."""
 
     seed: int = 0
     adapter: str | None = None
@@ -39,6 +48,7 @@ class Settings:
     image_placement: Literal["in-place", "first"] = "in-place"
     concurrency: int = 8
     budget: "Budget | None" = None
+    note: Callable[[str], None] | None = None
     trust_remote_code: bool = False
 
 
@@ -64,6 +74,10 @@ class ModelRow:
     def adapted(self, adapter: str) -> "ModelRow":
         """The same under an adapter, which shows in its name and its training."""
         return replace(self, name=f"{self.name}+{Path(adapter).name}", trained="adapter")
+
+    def at(self, place: str) -> "ModelRow":
+        """The same at an address of the user's own, which shows in its name."""
+        return replace(self, name=f"{self.name} @ {place}")
 
     def images_first(self) -> "ModelRow":
         return replace(self, name=f"{self.name}, images first")
@@ -99,7 +113,8 @@ def _parse_row(name: str, table: Any, where: str) -> ModelRow:
     place = f"{where}, row {name}"
     kind = table.get("kind") if isinstance(table, dict) else None
     if not isinstance(kind, str) or kind not in KINDS:
-        raise InputError(f"kind {kind!r} is none of {', '.join(KINDS)}", where=place)
+        what = f"kind {kind!r} is none of {', '.join(KINDS)}"
+        raise InputError(what, where=place, fix=dotted(name, table))
     rules = SHARED | KINDS[kind]
     for key, value in table.items():
         if key != "kind" and key not in rules:
@@ -118,6 +133,8 @@ def _parse_row(name: str, table: Any, where: str) -> ModelRow:
     if lacking := [key for key in NEEDED.get(kind, []) if key not in settings]:
         raise InputError(f"lacks {' and '.join(lacking)}", where=place)
     trained, about = table.get("trained", "unknown"), table.get("about", "")
+    if kind in API_KINDS and (flaw := flaw_of_request(kind, settings)):
+        raise InputError(flaw, where=place)
     checked = table.get("checked", "not checked")
     return ModelRow(name, kind, trained, about, settings, sizes, checked)
 

@@ -10,7 +10,11 @@ from f2rcli.tasks.types import Fragment, Request, Retrieval
 
 
 class UnfinishedError(Exception):
-    """Ends a run early, by intention: what was yielded is kept, the rest is for the same command."""
+    """Ends a run early, by intention: what was yielded is kept, the rest is for another session."""
+
+    def __init__(self, what: str, to_go_on: str = "the same command goes on") -> None:
+        super().__init__(what)
+        self.to_go_on = to_go_on
 
 
 class Retriever(ABC):

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 Rule = tuple[str, Callable[[Any], bool]]
@@ -30,8 +30,16 @@ API: dict[str, Rule] = {  # docs/api.md says what they are
     **dict.fromkeys(("max_new_tokens", "max_reasoning_tokens"), COUNT),
     "key": VARIABLE,
     "takes_temperature": YES_NO,
+    "timeout": COUNT,
     "body": TABLE,
 }
+OWN = {"model", "messages", "system", "temperature", "stream", "n"}  # of a request, set by f2r itself
+CAPS = {"max_tokens", "max_completion_tokens"}
+SECRET_NAMES = re.compile(
+    "key|token|auth|bearer|.*(apikey|accesskey|secretkey|accesstoken|authtoken|authorization|secret|"
+    "password|credentials?|cookie)"
+)
+SECRET_VALUES = re.compile(r"\s*(bearer\s|sk-[\w-]{8})", re.IGNORECASE)
 SHARED: dict[str, Rule] = {"trained": TEXT, "about": TEXT, "size": TEXT, "sizes": SIZES, "checked": TEXT}
 KINDS: dict[str, dict[str, Rule]] = {  # kind → the settings that its rows may have
     "random": {"share": SHARE},
@@ -68,6 +76,50 @@ NEEDED = {
     "python": ["file", "class"],
     "bm25": ["cutoff"],
 }
+
+
+def flaw_of_request(kind: str, settings: dict[str, Any]) -> str | None:
+    """What in an API row's settings would keep a request from being what run.json says of it, or would
+    write a secret there; in words, without the secret."""
+    body, cap = settings.get("body", {}), settings.get("limit_field", "max_tokens")
+    if found := next(_secrets(body), None):
+        return f"body has {found}, which would be kept in the run; keys come from the environment"
+    if taken := sorted(body.keys() & (OWN | CAPS | {cap})):
+        return f"body sets {' and '.join(taken)}, which f2r sets itself"
+    if cap in OWN or (kind == "anthropic" and cap != "max_tokens"):
+        return f"limit_field {cap!r} holds no limit on tokens there"
+    field = settings.get("budget_field")
+    if field is None:
+        return None
+    *above, last = field.split(".")
+    place: Any = body
+    for name in above:
+        place = place.get(name, {}) if isinstance(place, dict) else None
+    fits = all([*above, last]) and isinstance(place, dict) and last not in place
+    if not fits or (above or [last])[0] in OWN | CAPS | {cap}:
+        return f"budget_field {field!r} does not fit: f2r or body sets something else there"
+    return None
+
+
+def _secrets(value: Any, name: str = "") -> Iterator[str]:
+    """Names under which a body holds what looks like a secret."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            if isinstance(part, str) and SECRET_NAMES.fullmatch(re.sub("[^a-z]", "", key.lower())):
+                yield key
+            yield from _secrets(part, key)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _secrets(part, name)
+    elif isinstance(value, str) and SECRET_VALUES.match(value):
+        yield f"a key under {name}"
+
+
+def dotted(name: str, table: Any) -> str:
+    """What to do about a table whose name TOML took for several; "" for another one."""
+    if isinstance(table, dict) and (inner := [key for key, v in table.items() if isinstance(v, dict)]):
+        return f'a name with a dot in it is quoted: ["{name}.{inner[0]}"]'
+    return ""
 
 
 def _is_json(value: Any) -> bool:

@@ -44,21 +44,35 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def prepare(rows: "list[ModelRow]", options: dict[str, Any]) -> "list[ModelRow]":
-    """The rows, renamed where their pictures come first; `options` gets the budget of the command."""
-    from f2rcli.adapters.api.costs import Budget
+    """The rows, renamed where they are at the user's own address or their pictures come first;
+    `options` gets the budget of the command."""
     from f2rcli.adapters.rules import API_KINDS
 
     behind = [row for row in rows if row.kind in API_KINDS]
-    first = options["image_placement"] == "first"
-    if options["endpoint"] and len(behind) != 1:
+    if options["endpoint"] is not None and len(behind) != 1:
         raise click.UsageError("--endpoint needs exactly one model that is behind an API")
-    for name, given in (("image-placement", first), ("max-cost", options["max_cost"])):
-        if given and not behind:
-            raise click.UsageError(f"--{name} is for models behind an API")
     if options["dry_run"] and len(behind) != len(rows):
         raise click.UsageError("--dry-run is for models behind an API")
-    options["budget"] = Budget.load(options["prices"], options["max_cost"]) if behind else None
-    return [row.images_first() if first and row in behind else row for row in rows]
+    options["budget"] = None
+    if not behind:
+        return rows
+    from f2rcli.adapters.api.costs import Budget
+
+    budget = options["budget"] = Budget.load(options["prices"], options["max_cost"])
+    budget.check((row.name, row.settings["model"]) for row in behind)
+    named = [_named(row, options) if row in behind else row for row in rows]
+    for row, renamed in zip(rows, named, strict=True):
+        budget.call(row.name, renamed.name)
+    return named
+
+
+def _named(row: "ModelRow", options: dict[str, Any]) -> "ModelRow":
+    from f2rcli.adapters.api.model import ENDPOINTS
+
+    endpoint = ENDPOINTS[row.kind](row.settings, options["endpoint"])
+    if endpoint.own:
+        row = row.at(endpoint.place)
+    return row.images_first() if options["image_placement"] == "first" else row
 
 
 def dry_run(rows: "list[ModelRow]", selections: "list[Selection]", settings: "Settings") -> None:
@@ -71,7 +85,9 @@ def dry_run(rows: "list[ModelRow]", selections: "list[Selection]", settings: "Se
         for selection in selections:
             first = selection.only_first().with_images().requests[0]
             request = slice_request(first, model.max_turns)[0].request
-            body, size, images = model.shown(request)
+            parts = [slice_request(whole, model.max_turns) for whole in selection.requests]
+            asked = [part.request for slices in parts for part in slices]
+            body, size, images = model.shown(request, asked)
             click.echo(f"POST {model.endpoint.url}{model.endpoint.path}\n{body}")
             what = f"{size:,} bytes, {images} images: {request.id} of {selection.task.name}"
             click.echo(f"{what}, {len(selection.requests)} requests; nothing was sent")

@@ -26,12 +26,13 @@ def check(task: str, data_root: Path | None, allow_outside_images: bool) -> int:
     """
     from f2rcli.tasks.check import Checker
     from f2rcli.tasks.datasets import load_task
+    from f2rcli.tasks.visible import visible
 
     loaded = load_task(task, data_root, allow_outside=allow_outside_images)
     checker = Checker(loaded.path, loaded.images)
     fatal = warnings = 0
     for finding in checker.findings():
-        click.echo(str(finding))
+        click.echo(visible(str(finding)))
         fatal, warnings = fatal + finding.fatal, warnings + (not finding.fatal)
     click.echo(
         f"{loaded.path}: {checker.records} records, {checker.requests} requests, "

@@ -5,12 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from f2rcli import EXIT_UNANSWERED, api
+from f2rcli import EXIT_UNANSWERED, api, chosen, unanswered, unused
 from f2rcli.typed import BatchSize, ListCommand
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from f2rcli.adapters.registry import ModelRow, Settings
     from f2rcli.progress import Reporter
     from f2rcli.results.processes import Processes
@@ -80,7 +78,7 @@ if TYPE_CHECKING:
 @click.option(
     "--max-pixels",
     type=click.IntRange(min=784),
-    help="Pixels an image, where the architecture has a limit (Qwen's). Default: 602112.",
+    help="Pixels an image, where the architecture has a limit (Qwen's) and to APIs. Default: 602112.",
 )
 @click.option("--max-new-tokens", type=click.IntRange(min=1), help="Default: from the dialogue's ids.")
 @api.options
@@ -112,10 +110,15 @@ def command(models: tuple[str, ...], tasks: tuple[str, ...], **options: Any) -> 
     from f2rcli.results.tables import build_table
 
     processes = launched()
-    rows = api.prepare(_rows(models, options), options)
+    rows = _rows(models, options)
+    unused.refuse_unused(
+        (row.kind for row in rows), but=() if options["encoder"] == "none" else ("device",)
+    )
+    rows = api.prepare(rows, options)
     processes.check(rows, options["device"])
     reporter = Reporter(quiet=options["quiet"] or not processes.first)
-    selections = _selections(tasks or _default_tasks(options, reporter), options)
+    options["note"] = reporter.note
+    selections = chosen.selections_of(tasks or chosen.default_tasks(options, reporter), options)
     for selection in selections:
         if selection.warnings:
             odd = f"{len(selection.warnings)} oddities, such as {selection.warnings[0]}"
@@ -124,7 +127,7 @@ def command(models: tuple[str, ...], tasks: tuple[str, ...], **options: Any) -> 
         api.dry_run(rows, selections, _settings(options))
         return 0
     if processes.first:
-        selections = _measured(selections, options, reporter)
+        selections = chosen.measured_selections(selections, options, reporter)
     runs: list[RunFolder] = []
     for row in rows:
         runs += _run(row, selections, options, reporter, processes)
@@ -137,11 +140,7 @@ def command(models: tuple[str, ...], tasks: tuple[str, ...], **options: Any) -> 
     for reason in dict.fromkeys(selection.unmeasured for selection in selections):
         if reason:
             reporter.note(reason)
-    errors = [f"{unit}: {why}" for run in runs for unit, why in run.errors().items()]
-    if errors:
-        line = f"f2r: {len(errors)} unanswered, such as {errors[0]}; the same command asks again"
-        click.echo(line, err=True)
-    return EXIT_UNANSWERED if errors else 0
+    return EXIT_UNANSWERED if unanswered.tell(runs) else 0
 
 
 def _rows(models: tuple[str, ...], options: dict[str, Any]) -> "list[ModelRow]":
@@ -162,47 +161,6 @@ def _rows(models: tuple[str, ...], options: dict[str, Any]) -> "list[ModelRow]":
     if [row.kind for row in rows].count("transformers") != 1:
         raise click.UsageError("--adapter needs exactly one model that is a checkpoint")
     return [row.adapted(options["adapter"]) if row.kind == "transformers" else row for row in rows]
-
-
-def _default_tasks(options: dict[str, Any], reporter: "Reporter") -> list[str]:
-    """mldr and wechat, or the one of them whose data is there, saying so."""
-    from f2rcli.tasks.datasets import DEFAULT_TASKS, default_tasks
-
-    there, missing = default_tasks(options["data_root"])
-    if there and missing:
-        reporter.note(f"{' '.join(missing)}: no data; see `f2r tasks`")
-    return there or list(DEFAULT_TASKS)
-
-
-def _selections(tasks: "Iterable[str]", options: dict[str, Any]) -> "list[Selection]":
-    """Every task read before any model is loaded, so that bad data costs seconds."""
-    from f2rcli.results.selection import Selection
-    from f2rcli.tasks.datasets import load_tasks
-    from f2rcli.tasks.probes import Probe
-    from f2rcli.tasks.prompts import choose_template
-
-    template = choose_template(options["prompt"], options["prompt_from"])
-    loaded = load_tasks(
-        dict.fromkeys(tasks),
-        options["data_root"],
-        allow_outside=options["allow_outside_images"],
-        template=template,
-    )
-    probe = Probe(options["probe"], options["seed"]) if options["probe"] else None
-    return [Selection.of(task, options["limit"], options["seed"], probe) for task in loaded]
-
-
-def _measured(
-    selections: "list[Selection]", options: dict[str, Any], reporter: "Reporter"
-) -> "list[Selection]":
-    """With the vectors that relevance and coherence are measured by."""
-    from f2rcli.results.measuring import measured
-
-    found = []
-    for selection in selections:
-        with reporter.run(f"embedding {selection.task.name}") as progress:
-            found.append(measured(selection, options["encoder"], options["device"], progress))
-    return found
 
 
 def _settings(options: dict[str, Any]) -> "Settings":

@@ -73,7 +73,7 @@ def main() -> None:
     except InputError as error:
         code = _complain(str(error))
     except UnfinishedError as ended:
-        line = f"{ended}; the answers so far are kept, the same command goes on"
+        line = f"{ended}; the answers so far are kept, {ended.to_go_on}"
         code = _complain(line, EXIT_UNANSWERED)
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message(), file=sys.stderr)

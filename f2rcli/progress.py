@@ -5,6 +5,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+from f2rcli.tasks.visible import visible
+
 LOG_EVERY = 30  # seconds between lines where there is no terminal
 
 
@@ -16,7 +18,7 @@ class Reporter:
 
     def note(self, line: str) -> None:
         if not self.quiet:
-            print(line, file=sys.stderr, flush=True)
+            print(visible(line), file=sys.stderr, flush=True)
 
     @contextlib.contextmanager
     def run(self, title: str) -> Iterator[Callable[[int, int], None]]:

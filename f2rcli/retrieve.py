@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from f2rcli import EXIT_UNANSWERED
+from f2rcli import EXIT_UNANSWERED, unused
 
 
 @click.command("retrieve")
@@ -63,6 +63,7 @@ def command(
     """
     from f2rcli.adapters.ask import ask
     from f2rcli.adapters.registry import Settings, build, find_row, load_rows
+    from f2rcli.adapters.retriever import UnfinishedError
     from f2rcli.adapters.rules import API_KINDS
     from f2rcli.results.render import console
     from f2rcli.results.show import show_fragment
@@ -70,14 +71,16 @@ def command(
     from f2rcli.tasks.datasets import load_task
     from f2rcli.tasks.images import ImageFolder
     from f2rcli.tasks.prompts import PromptTemplate, choose_template
+    from f2rcli.tasks.visible import visible
 
     row = find_row(model, load_rows(registry))
     if adapter and row.kind != "transformers":
         raise click.UsageError("--adapter needs a model that is a checkpoint")
     if top_k and row.kind != "embedding":
         raise click.UsageError("--top-k needs a model of kind embedding")
-    if endpoint and row.kind not in API_KINDS:
+    if endpoint is not None and row.kind not in API_KINDS:
         raise click.UsageError("--endpoint needs a model that is behind an API")
+    unused.refuse_unused([row.kind])
     file = load_task(dialogue).path
     chat = read_dialogue(file, wanted)
     template = choose_template(prompt, prompt_from) or PromptTemplate.by_language()
@@ -87,12 +90,17 @@ def command(
         endpoint=endpoint,
         top_k=top_k,
         trust_remote_code=trust_remote_code,
+        note=lambda line: click.echo(line, err=True),
     )
     retriever = build(row, settings)
     images = ImageFolder((file.parent,), allow_outside_images)
-    found = ask(retriever, chat, query, template, images)
+    try:
+        found = ask(retriever, chat, query, template, images)
+    except UnfinishedError as ended:
+        click.echo(f"f2r: {ended}", err=True)
+        return EXIT_UNANSWERED
     for failure in found.failures:
-        click.echo(f"f2r: {' '.join(failure.split())}", err=True)
+        click.echo(f"f2r: {visible(' '.join(failure.split()))}", err=True)
     if as_json:
         ids = {name: sorted(getattr(found.fragment, name)) for name in ("utterances", "images")}
         click.echo(json.dumps(ids))

@@ -21,7 +21,9 @@ _HEAD = ("name", "task", "protocol", "synthetic", "settings", "data", "images")
 
 
 def write_baseline(side: Side, path: Path) -> None:
-    """One line a request, so that a change of it reads well in a diff."""
+    """One line a request, so that a change of it reads well in a diff. Raises InputError for an
+    unfinished run."""
+    side.complete()
     dialogues = {name: i for i, name in enumerate(dict.fromkeys(s.dialogue for s in side.samples))}
     made_by = software()
     value: dict[str, Any] = {

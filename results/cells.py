@@ -10,7 +10,7 @@ HEADERS = {"precision": "P", "recall": "R", "f1": "F1", "mcc": "MCC"}
 LEVEL = 0.05  # of a mark of significance
 RANKED = (
     "bold: best of a column; underlined: second best; "
-    "reference rows, published rows and probes do not compete"
+    "reference rows, published rows, probes and unfinished runs do not compete"
 )
 Unit = Literal["percent", "points", "cosine", "count", "text", "remark"]
 
@@ -125,7 +125,7 @@ class Panel:
                 cells = [
                     line.cells[task][number]
                     for line in self.lines
-                    if column.best and line.row.competes and line.cells[task]
+                    if column.best and line.row.competes(task) and line.cells[task]
                 ]
                 cells = [cell for cell in cells if cell.value is not None]
                 places = sorted({float(cell.text) for cell in cells}, reverse=True)
@@ -167,19 +167,30 @@ class Sheet:
 
 
 def remarks(scores: dict[str, Any] | None, part: str = "joint") -> list[str]:
-    """Failures and coverage, where they are not 0 and 100 %."""
+    """Failures, coverage and what was not asked, where they are not 0, 100 % and nothing."""
     if not scores or "failures" not in scores:
         return []
     found = []
     if scores["coverage"] < 1:
         told = f"coverage {percent(scores['coverage'])} %"
-        if answered := scores.get("answered"):  # not of a mean over runs, where some answered all
+        answered = scores.get("answered")  # not of a mean over runs, where some answered all
+        if answered and scores["coverage"]:
             told += f" (F1 of the answered {percent(answered[part]['f1'])})"
         found.append(told)
+    if unasked := scores.get("unasked"):
+        found.append(f"{count(unasked)} not asked")
     found += [f"{count(number)} {kind}" for kind, number in scores["failures"].items() if number]
     if scores["out_of_range_ids"]:
         found.append(f"{count(scores['out_of_range_ids'])} ids out of range")
     return found
+
+
+def defined(scores: dict[str, Any]) -> dict[str, Any]:
+    """A scores.json object without values where nothing was answered: an F1 of nothing is none."""
+    if scores["coverage"]:
+        return scores
+    parts = ("utterance", "image", "joint")
+    return {**scores, **{part: dict.fromkeys(scores[part]) for part in parts}}
 
 
 def plain(text: str) -> str:

@@ -82,10 +82,8 @@ def _line(request: Request, slices: list[Slice], attempts: dict[str, Retrieval])
     failures = {
         attempt.failure.kind: attempt.failure.message for attempt in tried if attempt and attempt.failure
     }
-    if None in tried:
-        failures["error"] = "not asked yet"
     texts = [attempt.text or "" if attempt else "" for attempt in tried]
-    ours: dict[str, Any] = {"failures": failures}
+    ours: dict[str, Any] = {"failures": failures, **({"unasked": True} if None in tried else {})}
     for name in ("prompt_tokens", "output_tokens", "seconds"):
         values = [getattr(attempt, name) for attempt in tried if attempt]
         if values and None not in values:

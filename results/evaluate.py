@@ -62,6 +62,8 @@ def evaluate(
     }
     with run.locked() if processes.first else contextlib.nullcontext():
         if processes.first:
+            # first: who refuses to go on leaves the run as it was
+            retriever.recall(run.every_attempt())
             count = {"processes": processes.count}
             run.begin(description, {**software(), **retriever.environment(), **count})
             run.repair()
@@ -93,7 +95,6 @@ def _ask(
         for request in requests
         for part in slice_request(request, retriever.max_turns)
     }
-    retriever.recall(run.every_attempt())
     attempts = run.attempts()
     pending = {
         unit: request for unit, request in units.items() if unit not in attempts or attempts[unit].failed

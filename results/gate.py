@@ -65,7 +65,9 @@ class Gate:
 
 def judge(comparison: Comparison, margins: dict[str, float]) -> Gate:
     """No for a metric that may have dropped by more than its margin, for more failures of any kind
-    (`error`, `refused`, `truncated`, `malformed`) and for more requests unanswered."""
+    (`error`, `refused`, `truncated`, `malformed`) and for more requests unanswered. Raises InputError
+    where a side is of an unfinished run."""
+    comparison.base.complete(), comparison.new.complete()
     checks = [Check(name, margin, comparison.differences[name]) for name, margin in margins.items()]
     before, after = (failures_of(side) for side in zip(*comparison.outcomes(), strict=True))
     risen = {kind: (before[kind], n) for kind, n in after.items() if n > before[kind]}

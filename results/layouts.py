@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 from f2rcli.results import similarity
-from f2rcli.results.cells import HEADERS, Cell, Column, Line, Panel, Sheet, remarks
+from f2rcli.results.cells import HEADERS, Cell, Column, Line, Panel, Sheet, defined, remarks
 from f2rcli.results.evaluate import rebuild
 from f2rcli.results.lengths import by_length
 from f2rcli.results.rows import Row, Table, mean_sd
@@ -21,6 +21,7 @@ MODALITIES = ("utterance", "image", "joint")
 TESTED = ("main", "modality", "ablation")  # layouts whose numbers `--against` tests
 WITH_PUBLISHED = ("main", "modality", "length")  # layouts in which a lone F1 says something
 REMARKS = Column("failures", "failures", "remark")
+UNASKED = Column("not asked", "unasked", "count")
 
 
 def lay_out(table: Table, layout: Layout, tests: Significance | None = None) -> Sheet:
@@ -141,7 +142,7 @@ def _length(table: Table) -> Panel:
         made = [_scored(everything, row, task, "joint", "f1", None)]
         for column in columns:
             scorers = [by[column.turns] for by in found.get((row.model, task), [])]
-            f1s = [s.result()["joint"]["f1"] if s.samples else None for s in scorers]
+            f1s = [defined(s.result())["joint"]["f1"] for s in scorers]
             made.append(column.cell(*mean_sd(f1s), scorers[0].samples if scorers else None))
         return made
 
@@ -152,6 +153,8 @@ def _failures(table: Table) -> Panel:
     """Coverage, requests that failed by kind, ids that do not exist, and exactly right answers."""
     columns = [Column("coverage, %", "coverage")]
     columns += [Column(kind, f"failures.{kind}", "count") for kind in FAILURE_KINDS]
+    if any(row.unfinished(task) for row in table.rows for task in table.tasks):
+        columns.append(UNASKED)
     columns += [Column("out of range", "out_of_range_ids", "count"), Column("exact, %", "exact")]
 
     def cells(row: Row, task: str) -> list[Cell]:
@@ -159,6 +162,8 @@ def _failures(table: Table) -> Panel:
         made = []
         for column in columns[:-1]:
             value, spread = (_dug(found, column.metric) for found in (scores, sd))
+            if column is UNASKED:  # which scores.json has only where it is not 0
+                value, spread = mean_sd([s.get("unasked", 0) for s in row.each[task]])
             made.append(column.cell(value, spread, scores["samples"]))
         exact = [_exact(run, table, task) for run in row.runs[task]]
         return [*made, columns[-1].cell(*mean_sd(exact), scores["samples"])]
@@ -200,7 +205,8 @@ def _ablation(table: Table, tests: Significance | None) -> Panel:
         for part, column, difference in pairs:
             cell = _scored(column, row, task, part, "f1", tests)
             base = full.scores.get(task, {}).get(part, {}).get("f1")
-            value = None if base is None or cell.value is None else cell.value - base
+            known = not row.unfinished(task) and not full.unfinished(task)
+            value = cell.value - base if known and base is not None and cell.value is not None else None
             made += [cell, Cell("") if row is full else difference.cell(value, None, cell.requests)]
         return made
 

@@ -23,11 +23,10 @@ from f2rcli.tasks.scoring import (
     MODALITIES,
     PROTOCOLS,
     SYNTHETIC,
-    UNANSWERED,
     Protocol,
     Tally,
 )
-from f2rcli.tasks.types import digest
+from f2rcli.tasks.types import UNANSWERED, digest
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,10 +41,11 @@ class Outcome:
     exact: bool
     counts: tuple[int, ...]
     failures: tuple[str, ...] = ()
+    unasked: bool = False
 
     @property
     def answered(self) -> bool:
-        return not set(self.failures) & set(UNANSWERED)
+        return not self.unasked and not set(self.failures) & set(UNANSWERED)
 
     @classmethod
     def of(cls, prediction: Prediction, protocol: Protocol) -> "Outcome":
@@ -54,7 +54,7 @@ class Outcome:
         alone.add(verdict)
         counts = [n for modality in MODALITIES for n in astuple(verdict.counts(modality))]
         f1 = alone.scores("macro")["joint"]["f1"]
-        return cls(f1, verdict.exact, tuple(counts), verdict.failures)
+        return cls(f1, verdict.exact, tuple(counts), verdict.failures, prediction.unasked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,18 @@ class Side:
     images: str | None = None
     probe: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def unasked(self) -> int:
+        """How many requests were not asked before its run was ended."""
+        return sum(sample.outcomes[self.protocol].unasked for sample in self.samples)
+
+    def complete(self) -> "Side":
+        """Itself. Raises InputError for an unfinished run, whose scores are not yet its model's."""
+        if self.unasked:
+            what = f"unfinished: {self.unasked} of {len(self.samples)} requests were not asked"
+            raise InputError(what, where=str(self.source), fix="the command that began the run goes on")
+        return self
 
     def named(self) -> dict[tuple[str, int], Sample]:
         """Samples by what `f2r show` calls them."""
@@ -136,15 +148,13 @@ def side_of_file(path: Path) -> Side:
         slices += is_slice(prediction.dialogue_id)
     if not samples:
         raise InputError("no predictions in it", where=str(path))
-    note = f"{path}: {slices} lines are slices; `f2r data merge` puts them together"
-    return Side(
-        path.name,
-        path,
-        "published",
-        samples,
-        synthetic=synthetic == len(samples),
-        notes=(note,) if slices else (),
-    )
+    side = Side(path.name, path, "published", samples, synthetic=synthetic == len(samples))
+    notes = []
+    if slices:
+        notes.append(f"{path}: {slices} lines are slices; `f2r data merge` puts them together")
+    if side.unasked:
+        notes.append(f"{path}: {side.unasked} of {len(samples)} requests were not asked")
+    return replace(side, notes=tuple(notes))
 
 
 def _sample(line: dict[str, Any], prediction: Prediction, shown: str) -> Sample:

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from f2rcli.results import similarity
-from f2rcli.results.cells import HEADERS, Cell, Panel, Sheet, percent, remarks
+from f2rcli.results.cells import HEADERS, Cell, Panel, Sheet, defined, percent, remarks
 from f2rcli.tasks.metrics import NAMES
 from f2rcli.tasks.scoring import Average, Scorer
 
@@ -130,7 +130,7 @@ def print_scores(results: dict[str, dict[str, Any]], to: Console) -> None:
     for name, scores in results.items():
         for part in ("utterance", "image", "joint"):
             head = name if part == "utterance" else ""
-            values = [percent(scores[part][metric]) for metric in NAMES]
+            values = [percent(defined(scores)[part][metric]) for metric in NAMES]
             drawn.add_row(head, part, *values, *([told[name]] if head and told[name] else []))
     _draw(drawn, to)
     for name, scores in results.items():
@@ -149,7 +149,7 @@ def print_shares(shares: dict[str, Scorer], average: Average, to: Console) -> No
     headers = ["share", "requests", *HEADERS.values(), "utterance F1", "image F1", "exact"]
     rows = []
     for share, scorer in shares.items():
-        scores = scorer.result(average)
+        scores = defined(scorer.result(average))
         values = [scores["joint"][metric] for metric in NAMES]
         values += [scores["utterance"]["f1"], scores["image"]["f1"], scorer.exact]
         rows.append([share, str(scorer.samples), *map(percent, values)])

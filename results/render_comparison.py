@@ -13,6 +13,7 @@ from f2rcli.results.gate import Gate
 from f2rcli.results.outcomes import Side
 from f2rcli.results.render import print_rows
 from f2rcli.tasks.metrics import NAMES
+from f2rcli.tasks.visible import visible
 
 SHOWN = (*(f"joint.{name}" for name in NAMES), "utterance.f1", "image.f1")
 
@@ -38,7 +39,7 @@ def print_comparison(comparison: Comparison, flips: int, to: Console) -> None:
         rows.append(row)
     print_rows(headers, rows, to, numbers=range(1, len(headers)))
     for line in [*_flips(comparison, flips), *remarks(comparison)]:
-        to.print(line, soft_wrap=True)
+        to.print(visible(line), soft_wrap=True)
     to.print(basis(comparison), style="dim", soft_wrap=True)
 
 

@@ -37,10 +37,14 @@ class Row:
             if len(several) > 1
         }
 
-    @property
-    def competes(self) -> bool:
-        """Whether it can be the best of a column: a model's own run on the task's own requests."""
-        return self.kind == "run" and not self.probed
+    def unfinished(self, task: str) -> bool:
+        """Whether a run of it was ended before it had asked everything."""
+        return any(scores.get("unasked") for scores in self.each.get(task, ()))
+
+    def competes(self, task: str) -> bool:
+        """Whether it can be the best of a column: a model's own run on the task's own requests, all of
+        them."""
+        return self.kind == "run" and not self.probed and not self.unfinished(task)
 
 
 @dataclass(slots=True)

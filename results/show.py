@@ -20,6 +20,7 @@ from f2rcli.tasks.predictions import (
 )
 from f2rcli.tasks.scoring import JUDGES, Protocol, Verdict
 from f2rcli.tasks.types import Dialogue, Fragment, Image
+from f2rcli.tasks.visible import visible
 
 MARKS = {
     (True, True): ("✓", "green", "gold and retrieved"),
@@ -77,11 +78,13 @@ def show_prediction(line: dict[str, Any], protocol: Protocol, to: Console) -> No
     ours = line.get("f2r") if isinstance(line.get("f2r"), dict) else {}
     query = content.query or (ours or {}).get("query") or "(no query found)"
     if prediction.probe:
-        to.print(Text.assemble(("probe  ", "bold"), prediction.probe), soft_wrap=True)
-    to.print(Text.assemble(("query  ", "bold"), str(query)), soft_wrap=True)
+        to.print(Text.assemble(("probe  ", "bold"), visible(prediction.probe)), soft_wrap=True)
+    to.print(Text.assemble(("query  ", "bold"), visible(str(query))), soft_wrap=True)
     for text in marked_lines(dialogue, verdict.gold, verdict.predicted):
         to.print(text, soft_wrap=True)
     why = (ours or {}).get("failures") or {}
+    if prediction.unasked:
+        to.print(Text("not asked: its run was ended before", "bold red"), soft_wrap=True)
     for text in _summary(verdict, prediction.response, why):
         to.print(text, soft_wrap=True)
 
@@ -92,10 +95,10 @@ def marked_lines(dialogue: Dialogue, gold: Fragment, retrieved: Fragment) -> Ite
     for utterance in dialogue.utterances:
         mark, style, _ = MARKS[utterance.id in gold.utterances, utterance.id in retrieved.utterances]
         said = f"{mark} {utterance.id:>4} {utterance.speaker}: {utterance.text}"
-        yield Text(said, style)
+        yield Text(visible(said), style)
         for image in utterance.images:
             mark, style, _ = MARKS[image in gold.images, image in retrieved.images]
-            yield Text(f"{mark}      [image {image}] {paths.get(image, '?')}", style)
+            yield Text(visible(f"{mark}      [image {image}] {paths.get(image, '?')}"), style)
 
 
 def _summary(verdict: Verdict, response: str, why: dict[str, str]) -> Iterator[Text]:
@@ -111,20 +114,21 @@ def _summary(verdict: Verdict, response: str, why: dict[str, str]) -> Iterator[T
         yield Text(f"{name}: {numbers[0]} found, {numbers[1]} missed, {numbers[2]} too many")
     if verdict.failures:
         told = (f"{kind} ({why[kind]})" if why.get(kind) else kind for kind in verdict.failures)
-        yield Text(f"failures: {', '.join(told)}", "bold red")
+        yield Text(visible(f"failures: {', '.join(told)}"), "bold red")
     if verdict.out_of_range.size:
         yield Text(f"ids out of range: {tags.render_answer(verdict.out_of_range)}", "red")
-    yield Text.assemble(("answer ", "bold"), response or "(none)")
+    yield Text.assemble(("answer ", "bold"), visible(response) or "(none)")
 
 
 def show_fragment(dialogue: Dialogue, fragment: Fragment, to: Console) -> None:
     """The retrieved utterances and pictures only."""
     for utterance in dialogue.utterances:
         if utterance.id in fragment.utterances:
-            to.print(f"{utterance.id:>4} {utterance.speaker}: {utterance.text}", soft_wrap=True)
+            said = visible(f"{utterance.speaker}: {utterance.text}")
+            to.print(f"{utterance.id:>4} {said}", soft_wrap=True)
         for image in utterance.images:
             if image in fragment.images:
-                path = dialogue.images[image].path
+                path = visible(dialogue.images[image].path)
                 to.print(f"{utterance.id:>4} [image {image}] {path}", soft_wrap=True)
     if not fragment.size:
         to.print("nothing in this chat matches")

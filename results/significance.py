@@ -90,6 +90,8 @@ def _unpaired(row: Row, tasks: Iterable[str]) -> str:
     """Why a row's answers to the tasks cannot be paired with others'; "" where they can."""
     if row.kind == "published":
         return "published, the answers are not known"
+    if any(row.unfinished(task) for task in tasks):
+        return "unfinished, not every request was asked"
     if any(len(row.runs[task]) > 1 for task in tasks):
         return "a mean over several runs"
     return ""

@@ -7,6 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from f2rcli.results.cells import defined
 from f2rcli.results.evaluate import rebuild
 from f2rcli.results.labels import labels, seed_notes, set_ups, task_keys
 from f2rcli.results.rows import Row, Table
@@ -41,7 +42,7 @@ def read_scores(run: RunFolder) -> dict[str, Any]:
         rebuild(run)
     try:
         scores = json.loads(path.read_text(encoding="utf-8"))
-        return {protocol: _checked(scores[protocol]) for protocol in PROTOCOLS}
+        return {protocol: defined(_checked(scores[protocol])) for protocol in PROTOCOLS}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"not readable ({error})", where=str(path), fix=f"`f2r score {run.path}` makes it again"
@@ -54,6 +55,7 @@ def _checked(scores: dict[str, Any]) -> dict[str, Any]:
         for name in NAMES:
             float(scores[part][name])
     float(scores["coverage"] + scores["samples"] + scores["out_of_range_ids"])
+    int(scores.get("unasked", 0))
     sum(scores["failures"].values())
     if similarity := scores.get("similarity"):
         similarity["encoder"], similarity["digest"]
@@ -99,7 +101,10 @@ def build_table(
         row.runs.setdefault(task, []).append(run)
         row.each.setdefault(task, []).append(scores[shown])
         if record["finished"] is None:
-            table.notes.append(f"{model} on {task} was interrupted: {run.path}")
+            told = f"{model} on {task} was interrupted"
+            if unasked := scores[shown].get("unasked"):
+                told += f", {unasked} of {scores[shown]['samples']} requests were not asked"
+            table.notes.append(f"{told}: {run.path}")
     table.rows = list(rows.values())
     table.notes += seed_notes(table.rows)
     table.notes += usage_notes(table.rows)

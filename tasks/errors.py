@@ -1,5 +1,7 @@
 """The one error type that a user is meant to read."""
 
+from f2rcli.tasks.visible import visible
+
 
 class InputError(Exception):
     """Unusable input: what is wrong, where it is, and what to do about it.
@@ -22,4 +24,4 @@ class InputError(Exception):
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what
         line = f"{head}; {self.fix}" if self.fix else head
-        return " ".join(line.split())  # one line, whatever a file name or a library put into it
+        return visible(" ".join(line.split()))  # one line, whatever a file or a library put into it

@@ -115,7 +115,8 @@ class SliceMerger:
             Answer(part.prediction.response, _outside(part.dialogue, whole), total) for part in found
         ]
         kinds = {kind: "in a slice" for part in found for kind in part.prediction.failures}
-        line = merged_line(original, answers, {"failures": kinds})
+        unasked = {"unasked": True} if any(part.prediction.unasked for part in found) else {}
+        line = merged_line(original, answers, {"failures": kinds, **unasked})
         return with_logprobs(line, (token for part in found for token in part.tokens))
 
     def unused(self) -> list[str]:

@@ -14,7 +14,7 @@ from f2rcli.tasks.answers import parse_published
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.jsonstream import read_values
 from f2rcli.tasks.similarity import Embedded
-from f2rcli.tasks.types import FAILURE_KINDS, Fragment, Request
+from f2rcli.tasks.types import FAILURE_KINDS, UNANSWERED, Fragment, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,8 @@ class Prediction:
 
     `largest_utterance` and `largest_image` are the largest ids tagged anywhere in the first user
     message (the release's universe); `universe` is what the dialogue really has. `embedded` is what
-    relevance and coherence are measured on, where an encoder was there.
+    relevance and coherence are measured on, where an encoder was there. `unasked`: its run was ended
+    before it was asked, which is no failure.
     """
 
     id: str
@@ -58,6 +59,11 @@ class Prediction:
     shares: tuple[str, ...] = ()
     probe: str = ""
     embedded: Embedded | None = None
+    unasked: bool = False
+
+    @property
+    def answered(self) -> bool:
+        return not self.unasked and not set(self.failures) & set(UNANSWERED)
 
     @property
     def sliced(self) -> bool:
@@ -103,6 +109,7 @@ def parse_prediction(line: Any, default_id: str) -> Prediction:
         failures=_failures(ours),
         shares=_shares(ours),
         probe=str(ours.get("probe") or ""),
+        unasked=ours.get("unasked") is True,
     )
 
 

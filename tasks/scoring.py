@@ -16,7 +16,6 @@ Protocol = Literal["published", "strict"]
 Average = Literal["micro", "macro"]
 PROTOCOLS: tuple[Protocol, ...] = ("published", "strict")
 MODALITIES = ("utterances", "images")
-UNANSWERED = ("error", "refused")
 SYNTHETIC = "synthetic"  # the share that every request of a made-up set counts to
 
 
@@ -36,15 +35,12 @@ class Verdict:
     gold: Fragment
     universe: Universe
     failures: tuple[str, ...] = ()
-
-    @property
-    def answered(self) -> bool:
-        return not set(self.failures) & set(UNANSWERED)
+    answered: bool = True
 
     @property
     def exact(self) -> bool:
         """Whether the answer is the gold fragment, and no failure that happens to look like it."""
-        return self.predicted == self.gold and not self.failures
+        return self.predicted == self.gold and self.answered and not self.failures
 
     @property
     def out_of_range(self) -> Fragment:
@@ -71,18 +67,17 @@ def published_universe(largest: int | None) -> range:
 
 def judge_published(prediction: Prediction) -> Verdict:
     """As the release's scoring script: lenient parse, a failed call is an empty answer."""
-    failures = list(prediction.failures)
-    unanswered = set(failures) & set(UNANSWERED)
-    predicted, readable = parse_published("" if unanswered else prediction.response)
+    failures, answered = list(prediction.failures), prediction.answered
+    predicted, readable = parse_published(prediction.response if answered else "")
     if prediction.sliced:  # the merged answer always is; what was merged need not be
         readable = all(has_both_lists(answer.response) for answer in prediction.answers)
-    if not readable and not unanswered:
+    if not readable and answered:
         failures.append("malformed")
     universe = Universe(
         published_universe(prediction.largest_utterance),
         published_universe(prediction.largest_image),
     )
-    return Verdict(predicted, prediction.gold, universe, tuple(failures))
+    return Verdict(predicted, prediction.gold, universe, tuple(failures), answered)
 
 
 def judge_strict(prediction: Prediction) -> Verdict:
@@ -92,7 +87,7 @@ def judge_strict(prediction: Prediction) -> Verdict:
     request count as malformed, the others still count.
     """
     predicted, failures = Fragment(), list(prediction.failures)
-    if not set(failures) & set(UNANSWERED):
+    if prediction.answered:
         for answer in prediction.answers:
             fragment = parse_strict(answer.response)
             if fragment is None:
@@ -100,7 +95,8 @@ def judge_strict(prediction: Prediction) -> Verdict:
             else:
                 predicted |= answer.to_dialogue(fragment)
     universe = Universe(prediction.universe.utterances, prediction.universe.images)
-    return Verdict(predicted, prediction.gold, universe, tuple(dict.fromkeys(failures)))
+    told = tuple(dict.fromkeys(failures))
+    return Verdict(predicted, prediction.gold, universe, told, prediction.answered)
 
 
 JUDGES: dict[Protocol, Callable[[Prediction], Verdict]] = {
@@ -186,6 +182,7 @@ class Scorer:
         self.out_of_range = 0
         self.synthetic = 0
         self.right = 0
+        self.unasked = 0
 
     def add(self, prediction: Prediction) -> Verdict:
         verdict = JUDGES[self.protocol](prediction)
@@ -194,6 +191,7 @@ class Scorer:
         self.out_of_range += verdict.out_of_range.size
         self.synthetic += SYNTHETIC in prediction.shares
         self.right += verdict.exact
+        self.unasked += prediction.unasked
         if prediction.embedded:
             self.similarity.add(prediction.embedded, verdict.predicted, verdict.gold)
         return verdict
@@ -211,8 +209,8 @@ class Scorer:
     def result(self, average: Average = "micro") -> dict[str, Any]:
         """The object of scores.json.
 
-        `answered` is there only where not everything was answered, `synthetic` only (and then true)
-        where every request is of a set that was made up.
+        `answered` is there only where not everything was answered (null: nothing), `unasked` only where
+        not everything was asked, `synthetic` only (true) where every request is of a made-up set.
         """
         everything = self.answered + self.unanswered
         result: dict[str, Any] = {
@@ -228,7 +226,9 @@ class Scorer:
         if everything.samples and self.synthetic == everything.samples:
             result["synthetic"] = True
         if self.unanswered.samples:
-            result["answered"] = self.answered.scores(average)
+            result["answered"] = self.answered.scores(average) if self.answered.samples else None
+        if self.unasked:
+            result["unasked"] = self.unasked
         return result
 
 

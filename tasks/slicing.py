@@ -8,7 +8,7 @@ from typing import Any
 from f2rcli.tasks.answers import parse_loose
 from f2rcli.tasks.predictions import Answer, prediction_line
 from f2rcli.tasks.tags import render_answer
-from f2rcli.tasks.types import Dialogue, Fragment, Request
+from f2rcli.tasks.types import UNANSWERED, Dialogue, Fragment, Request
 
 MAX_TURNS = 100  # the release's threshold: a dialogue of over 100 turns is cut
 
@@ -78,11 +78,12 @@ def merge_answers(answers: Iterable[Answer], dialogue: Dialogue) -> Fragment:
 
 
 def merged_line(request: Request, answers: list[Answer], ours: dict[str, Any]) -> dict[str, Any]:
-    """The prediction line of a sliced request; `ours` is its `f2r` key with the `failures`.
+    """The prediction line of a sliced request; `ours` is its `f2r` key with the `failures` (and
+    `unasked`, where a slice was not asked).
 
     The line keeps every slice's answer, so that scoring can judge each by itself.
     """
-    unanswered = ours["failures"].keys() & {"error", "refused"}
+    unanswered = ours.get("unasked") or ours["failures"].keys() & set(UNANSWERED)
     merged = "" if unanswered else render_answer(merge_answers(answers, request.dialogue))
     slices = [{"response": a.response, "images": list(a.images or ())} for a in answers]
     return prediction_line(request, merged, {**ours, "slices": slices})

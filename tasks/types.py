@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Literal, TypedDict
 
 FAILURE_KINDS = ("error", "refused", "truncated", "malformed")
+UNANSWERED = ("error", "refused")  # the kinds that leave a request without an answer
 FailureKind = Literal["error", "refused", "truncated", "malformed"]
 
 

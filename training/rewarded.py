@@ -15,7 +15,6 @@ from f2rcli.tasks.answers import strict_lists
 from f2rcli.tasks.datasets import load_task
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.predictions import Prediction, read_predictions
-from f2rcli.tasks.scoring import UNANSWERED
 from f2rcli.training.rewards import Rewards, RewardWeights, vectors_for
 
 SHOWN = 90  # characters of a completion in a table
@@ -88,7 +87,7 @@ def _asked(file: Path, data_root: Path | None, allow_outside: bool) -> Selection
 def _oddities(predictions: Sequence[Prediction]) -> list[str]:
     """Lines that hold no completion of a model."""
     merged = sum(prediction.sliced for prediction in predictions)
-    unanswered = sum(bool(set(prediction.failures) & set(UNANSWERED)) for prediction in predictions)
+    unanswered = sum(not prediction.answered for prediction in predictions)
     said = [
         (merged, "are merged of a long dialogue's slices, and strict whatever those were"),
         (unanswered, "hold no answer, which counts as an empty completion"),

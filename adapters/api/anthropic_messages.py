@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from f2rcli.adapters.api.endpoint import CONNECT_SECONDS, NO_KEY, Endpoint, Reply, counted
+from f2rcli.adapters.api.endings import judge
+from f2rcli.adapters.api.endpoint import Endpoint, Reply, counted
 from f2rcli.adapters.api.messages import Message
-from f2rcli.tasks.types import Failure
 
 CACHED = {"type": "ephemeral"}
 
@@ -18,10 +18,12 @@ class Messages(Endpoint):
     """
 
     sdk = "anthropic"
+    client_class = "Anthropic"
     path = "/v1/messages"
     address = "https://api.anthropic.com"
     address_variable = "ANTHROPIC_BASE_URL"
     key_variable = "ANTHROPIC_API_KEY"
+    key_headers = ("X-Api-Key", "Authorization")
     limit_field = "max_tokens"
 
     def said(self, message: Message, *, shared: bool) -> dict[str, Any]:
@@ -39,37 +41,26 @@ class Messages(Endpoint):
         body = {"model": self.model, "messages": [{"role": "user", "content": content}]}
         return body | ({"system": message.system} if message.system else {})
 
-    def client(self, timeout: float) -> Any:
-        import anthropic
-
-        return anthropic.Anthropic(
-            api_key=self.key or NO_KEY,
-            base_url=self.url,
-            max_retries=0,
-            timeout=anthropic.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS)),
-        )
-
     def send(self, client: Any, body: dict[str, Any]) -> str:
         rest = dict(body)  # the SDK no longer knows temperature, which older models still take
         named = {name: rest.pop(name) for name in ("model", "messages", "max_tokens")}
         create = client.messages.with_raw_response.create
-        text: str = create(**named, extra_body=rest).http_response.text
+        made = create(**named, extra_body=rest, extra_headers=self.headers())
+        text: str = made.http_response.text
         return text
 
     def read(self, reply: Any) -> Reply:
         blocks = [(block["type"], block) for block in reply["content"]]
+        text = "".join(block["text"] for kind, block in blocks if kind == "text")
         why, usage = reply.get("stop_reason"), reply.get("usage")
-        failure = None
-        if why == "refusal":
-            details = reply.get("stop_details") or {}
-            failure = Failure("refused", str(details.get("explanation") or why))
-        elif why in ("max_tokens", "model_context_window_exceeded"):
-            failure = Failure("truncated", f"the endpoint's limit on tokens ({why})")
+        details = reply.get("stop_details") or {}
+        explained = str(details.get("explanation") or "") if why == "refusal" else ""
+        failure = judge(why, text, explained)
         cached = counted(usage, "cache_read_input_tokens") or 0
         written = counted(usage, "cache_creation_input_tokens") or 0
         prompt = counted(usage, "input_tokens")
         return Reply(
-            "".join(block["text"] for kind, block in blocks if kind == "text"),
+            text,
             failure,
             None if prompt is None else prompt + cached + written,
             counted(usage, "output_tokens"),

@@ -8,7 +8,7 @@ from typing import Any
 from f2rcli.adapters.api.costs import Budget, Price
 from f2rcli.adapters.api.endpoint import Endpoint, Reply
 from f2rcli.adapters.api.failures import AttemptError
-from f2rcli.adapters.api.pacing import Gate, Patience, Streak
+from f2rcli.adapters.api.pacing import Gate, Patience, Streak, Waiting
 from f2rcli.adapters.retriever import UnfinishedError
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.types import Failure, Request, Retrieval
@@ -25,6 +25,7 @@ class Asking:
     streak: Streak
     budget: Budget
     price: Price | None
+    waiting: Waiting
 
     def ask(self, request: Request, body: dict[str, Any], worst: float, images: int) -> Retrieval:
         """Attempts until one is answered. `worst`: what one can cost at most.
@@ -33,7 +34,7 @@ class Asking:
         answered, and ClosedError if it was told to stop.
         """
         self.streak.check()
-        lost, pause = 0, 0.0
+        lost, pause, begun = 0, 0.0, time.monotonic()
         for attempt in count(1):
             self.budget.set_aside(worst, lambda: self.gate.closed)
             cost = 0.0
@@ -47,13 +48,18 @@ class Asking:
                         self.streak.in_vain(trouble.message)
                     failure = Failure("refused" if trouble.refused else "error", trouble.message)
                     details = self._details(images, attempt, lost, worst)
+                    if not trouble.again:
+                        details["lasting"] = True
                     return Retrieval(request.id, failure=failure, details=details)
                 pause = after
+                if time.monotonic() - begun + pause >= self.patience.silent:
+                    next_one = f"attempt {attempt + 1} of {self.patience.attempts} in {pause:.0f} s"
+                    self.waiting.tell(f"{self.endpoint.model}: {trouble.message}; {next_one}")
             else:
                 self.streak.answered()
                 details = self._details(images, attempt, lost, worst)
                 cost = self._cost(reply, worst)
-                return self._retrieval(request, reply, time.perf_counter() - started, details)
+                return self._retrieval(request, reply, time.perf_counter() - started, details, cost)
             finally:
                 self.budget.settle(worst, cost)
         raise AssertionError("unreachable")
@@ -73,7 +79,7 @@ class Asking:
     def _after(self, trouble: AttemptError, attempt: int) -> float | None:
         """Seconds until the next attempt; None if there is none."""
         if trouble.stops:
-            fix = f"look at {self.endpoint.variable} and the model's name; the answers so far are kept"
+            fix = self.endpoint.advice(trouble.stops)
             raise InputError(trouble.message, where=self.endpoint.url, fix=fix)
         if trouble.wait is not None and trouble.wait > self.patience.too_long:
             raise UnfinishedError(f"the endpoint asks to wait {trouble.wait:.0f} s ({trouble.message})")
@@ -98,7 +104,7 @@ class Asking:
         return details
 
     def _retrieval(
-        self, request: Request, reply: Reply, seconds: float, details: dict[str, Any]
+        self, request: Request, reply: Reply, seconds: float, details: dict[str, Any], cost: float
     ) -> Retrieval:
         told = {
             "cached_tokens": reply.cached,
@@ -108,8 +114,10 @@ class Asking:
             "model": reply.model if reply.model != self.endpoint.model else "",
         }
         details |= {name: value for name, value in told.items() if value}
-        if self.price and reply.prompt_tokens is not None and reply.output_tokens is not None:
-            details |= {"cost": self._cost(reply, 0.0), "currency": self.price.currency}
+        if self.price:
+            counted = reply.prompt_tokens is not None and reply.output_tokens is not None
+            known = "cost" if counted else "cost_at_most"
+            details |= {known: cost, "currency": self.price.currency}
         return Retrieval(
             request.id,
             text=reply.text,

@@ -1,5 +1,6 @@
 """What answers cost, by the user's own prices, and a limit that is not passed."""
 
+import math
 import threading
 import tomllib
 from collections.abc import Callable, Iterable
@@ -9,10 +10,14 @@ from typing import Any, Self
 
 from f2rcli.adapters.api.pacing import ClosedError
 from f2rcli.adapters.retriever import UnfinishedError
+from f2rcli.adapters.rules import dotted
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.types import Retrieval
 
 MILLION = 1_000_000
+# What an attempt cost; what one at most that was answered without a count of its tokens, and what those
+# at most that were lost on the way to it.
+COSTS = ("cost", "cost_at_most", "cost_lost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +47,16 @@ def read_prices(path: Path) -> dict[str, Price]:
         tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"no prices can be read ({error})", where=str(path)) from None
-    return {name: _price(table, f"{path}, {name}") for name, table in tables.items()}
+    if not tables:
+        raise InputError("no prices in it", where=str(path), fix="docs/prices.example.toml is one")
+    return {name: _price(name, table, str(path)) for name, table in tables.items()}
 
 
-def _price(table: Any, where: str) -> Price:
-    known = {field.name for field in fields(Price)}
+def _price(name: str, table: Any, path: str) -> Price:
+    known, where = {field.name for field in fields(Price)}, f"{path}, {name}"
     if not isinstance(table, dict) or not {"currency", "input", "output"} <= table.keys() <= known:
         what = f"needs currency, input and output, and may have {', '.join(sorted(known))}"
-        raise InputError(what, where=where)
+        raise InputError(what, where=where, fix=dotted(name, table))
     currency = table["currency"]
     numbers = {name: value for name, value in table.items() if name != "currency"}
     wrong = [name for name, v in numbers.items() if type(v) not in (int, float) or not 0 <= v < MILLION]
@@ -77,6 +84,8 @@ class Budget:
     @classmethod
     def load(cls, prices: Path | None, limit: float | None) -> Self:
         """Raises InputError for a limit without prices, or an unusable file of them."""
+        if limit is not None and not math.isfinite(limit):
+            raise InputError(f"--max-cost {limit} is no amount")
         if limit is not None and prices is None:
             raise InputError("--max-cost needs --prices FILE", fix="docs/prices.example.toml is one")
         return cls(read_prices(prices) if prices else None, limit)
@@ -98,12 +107,34 @@ class Budget:
                 raise InputError(what, fix="run the models one by one")
         return price
 
-    def recall(self, attempts: Iterable[Retrieval]) -> None:
-        """Count what earlier sessions of a run cost (with a limit only: it means reading them)."""
-        if self.limit is None:
+    def check(self, models: Iterable[tuple[str, str]]) -> None:
+        """Raises InputError if there are prices and none is for any of these (name, model), and where
+        `price` would."""
+        known = [*models]
+        prices = [self.price(*one) for one in known]
+        if self.prices and not any(prices):
+            names = ", ".join(dict.fromkeys(name for one in known for name in one))
+            fix = f"they are for {', '.join(self.prices)}"
+            raise InputError(f"the prices have none for {names}", fix=fix)
+
+    def call(self, name: str, other: str) -> None:
+        """What has a price under its name has it under the other one too."""
+        if name in self.prices:
+            self.prices[other] = self.prices[name]
+
+    def recall(self, attempts: Iterable[Retrieval], price: Price | None) -> None:
+        """Count what earlier sessions of a run cost, or may have cost where nobody counted.
+
+        Raises InputError where that was in another currency than the run's `price`.
+        """
+        if price is None:
             return
         for attempt in attempts:
-            costs = (attempt.details.get(name) for name in ("cost", "cost_lost"))
+            before = attempt.details.get("currency", price.currency)
+            if before != price.currency:
+                what = f"answers of this run were paid for in {before}, and the prices are in"
+                raise InputError(f"{what} {price.currency}", fix=f"give its prices in {before}")
+            costs = (attempt.details.get(name) for name in COSTS)
             self.spent += sum(cost for cost in costs if isinstance(cost, int | float))
 
     def set_aside(self, worst: float, closed: Callable[[], bool]) -> None:
@@ -116,7 +147,8 @@ class Budget:
                 if not self._flying:
                     raise UnfinishedError(
                         f"--max-cost {self.limit:g} {self.currency} is reached: {self.spent:.4f} are "
-                        f"spent, and the next request may cost {worst:.4f}; raise it to go on"
+                        f"spent, and the next request may cost {worst:.4f}",
+                        to_go_on="raise it to go on",
                     )
                 self._changed.wait(0.2)
             self.aside += worst

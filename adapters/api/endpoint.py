@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from f2rcli.adapters.api.failures import AttemptError, one_line, trouble
+from f2rcli.adapters.api.failures import AttemptError, Cause, one_line, trouble
+from f2rcli.adapters.api.key import Key
 from f2rcli.adapters.api.messages import Message
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.types import Failure
 
-NO_KEY = "none"  # the SDKs insist on a key; a server of one's own need not
+NO_KEY = "none"  # the SDKs insist on a key; it is not sent
 CONNECT_SECONDS = 10.0
 
 
@@ -39,50 +40,87 @@ class Endpoint(ABC):
     """One model at one address, through its SDK. A row's settings say what the model takes."""
 
     sdk: str  # the package
+    client_class: str
     path: str  # of a request, under the address
     address: str  # where a model without a row is
     address_variable: str
     key_variable: str
+    key_headers: tuple[str, ...]  # that its SDK may put the key into
     limit_field: str
 
     def __init__(self, row: dict[str, Any], url: str | None = None) -> None:
-        """`url` is the user's own address. Raises InputError for one that is none, or holds a secret."""
-        own = url or ("" if "endpoint" in row else os.environ.get(self.address_variable, ""))
-        self.url: str = (own or row.get("endpoint", self.address)).rstrip("/")
-        self.own = bool(own)
+        """`url` is the user's own address. Raises InputError for one that is none, and for a secret in
+        it or in the row."""
         self.row = row
         self.model: str = row["model"]
-        self.variable: str = row.get("key", self.key_variable)
-        self.key = ""
+        self.key = Key(row.get("key", self.key_variable))
+        self.source, found = self._found(url)
+        self.own = self.source in ("--endpoint", self.address_variable)
+        self.url = found.rstrip("/")
+        self._check_address()
+        self.keep_out([row, found])
+
+    def _found(self, url: str | None) -> tuple[str, str]:
+        """Where an address was found, and the address."""
+        if url is not None:
+            if not url.strip():
+                raise InputError("--endpoint is empty", fix="leave it out for the model's own address")
+            return "--endpoint", url
+        if "endpoint" in self.row:
+            return "endpoint of the model's row", self.row["endpoint"]
+        if own := os.environ.get(self.address_variable):
+            return self.address_variable, own
+        return "", self.address
+
+    def _check_address(self) -> None:
         try:
             parts = urlsplit(self.url)
-            sound = parts.scheme in ("http", "https") and bool(parts.hostname)
+            sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+            sound = sound and self.url.isprintable() and " " not in self.url
         except ValueError:
             sound = False
-        if not sound:
-            raise InputError("an endpoint is an address such as http://localhost:8000/v1")
-        if "@" in parts.netloc or parts.query:
-            raise InputError(
-                f"a key in the endpoint's address would be kept in the run; put it into {self.variable}"
+        if re.search(r"[@?#]|/sk-\w", self.url):  # not shown
+            what = (
+                "may be no more than scheme, host, port and path: a key in it would be kept in the run"
             )
+            raise InputError(what, where=self.source, fix=f"put the key into {self.key.variable}")
+        if not sound:
+            raise self._no_address()
+
+    def keep_out(self, written: Any) -> None:
+        """Raises InputError where what is to be written into the run holds the key."""
+        if self.key.in_any(written):
+            what = f"the key that {self.key.variable} holds is in the model's row or address"
+            raise InputError(what, fix="it would be kept in the run: take it out")
+
+    def _no_address(self) -> InputError:
+        what = f"{self.key.cut(self.url)!r} is not an address such as http://localhost:8000/v1"
+        return InputError(what, where=self.source)
+
+    @property
+    def place(self) -> str:
+        """The address in short, for a name: without the scheme, and without the usual path."""
+        return self.url.partition("://")[2].removesuffix("/v1")
 
     def unlock(self) -> None:
-        """Take the key from the environment. Raises InputError if it, or the SDK, is missing."""
+        """See whether it can be asked. Raises InputError if the key, or the SDK, is missing."""
         try:
             importlib.import_module(self.sdk)
         except ImportError:
             fix = "pip install 'f2rcli[api]'"
             raise InputError(f"{self.sdk} is not installed", where=self.model, fix=fix) from None
-        self.key = os.environ.get(self.variable, "").strip()
-        if not self.key and not self.own:
-            what = f"{self.variable} is not set: it is to hold the key for {self.url}"
+        if not self.key.value and not self.own:
+            what = f"{self.key.variable} is not set: it is to hold the key for {self.url}"
             raise InputError(what, where=self.model)
-        if not re.fullmatch("[!-~]*", self.key):  # such a header's exception would show it
-            raise InputError(f"{self.variable} has signs in it that no key has")
-
-    def scrub(self, text: str) -> str:
-        """Without the key, whoever repeats it."""
-        return text.replace(self.key, "…") if len(self.key) > 3 else text
+        if not self.key.sound:
+            raise InputError(f"{self.key.variable} has signs in it that no key has")
+        try:
+            with self.client(1.0):
+                pass
+        except Exception as error:  # an address that its library understands less of than we do
+            if type(error).__name__ != "InvalidURL":
+                raise
+            raise self._no_address() from None
 
     def body(self, message: Message, limit: int, *, shared: bool = False) -> dict[str, Any]:
         """A request's JSON. `limit`: tokens of the answer; `shared`: there are other queries of the
@@ -104,26 +142,51 @@ class Endpoint(ABC):
     def ask(self, client: Any, body: dict[str, Any]) -> Reply:
         """One attempt. Raises AttemptError."""
         try:
-            said = self.scrub(self.send(client, body))
+            raw = self.send(client, body)
         except Exception as error:
-            found = trouble(error, importlib.import_module(self.sdk))
+            found = trouble(error, importlib.import_module(self.sdk), self.key.cut)
             if found is None:
                 raise
-            found.message = self.scrub(found.message)
             raise found from None
         try:
-            return self.read(json.loads(said))
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-            what = f"not a reply of this API: {one_line(said)[:100]!r}"
+            return self.read(self.key.cut_all(json.loads(raw)))
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
+            what = f"not a reply of this API: {one_line(self.key.cut(raw))[:100]!r}"
             raise AttemptError(what, again=True, lost=True) from None
+
+    def advice(self, cause: Cause) -> str:
+        """What to look at where no request can be answered."""
+        if cause == "key" and not self.key.value:
+            return f"no key was sent: {self.key.variable} is empty"
+        return {
+            "key": f"look at {self.key.variable}, and at what its key may use",
+            "account": f"look at the account that the key in {self.key.variable} belongs to",
+            "place": f"look at the address, {self.url}{self.path} was asked, and at the model's name, "
+            f"{self.model}",
+            "redirect": "redirects are not followed: give that address itself if it is the right one",
+        }[cause]
 
     @abstractmethod
     def said(self, message: Message, *, shared: bool) -> dict[str, Any]:
         """`model` and the messages of a request's JSON."""
 
-    @abstractmethod
     def client(self, timeout: float) -> Any:
-        """The SDK's client, a context manager that may be used from several threads."""
+        """The SDK's client, a context manager that may be used from several threads. It follows no
+        redirect: chats would go to an address that nobody named."""
+        sdk: Any = importlib.import_module(self.sdk)
+        times = sdk.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS))
+        return getattr(sdk, self.client_class)(
+            api_key=self.key.value or NO_KEY,
+            base_url=self.url,
+            max_retries=0,
+            timeout=times,
+            http_client=sdk.DefaultHttpxClient(timeout=times, follow_redirects=False),
+        )
+
+    def headers(self) -> dict[str, Any]:
+        """More headers of a request: where there is no key, none is sent."""
+        sdk: Any = importlib.import_module(self.sdk)
+        return {} if self.key.value else {name: sdk.Omit() for name in self.key_headers}
 
     @abstractmethod
     def send(self, client: Any, body: dict[str, Any]) -> str:
@@ -131,7 +194,8 @@ class Endpoint(ABC):
 
     @abstractmethod
     def read(self, reply: Any) -> Reply:
-        """Raises whatever a reply makes one stumble over that is none."""
+        """Raises AttemptError for an answer that is not whole, and whatever a reply that is none makes
+        one stumble over."""
 
 
 def counted(usage: Any, *names: str) -> int | None:

@@ -13,7 +13,7 @@ from f2rcli.adapters.api.crew import Crew, Lane, lanes
 from f2rcli.adapters.api.endpoint import Endpoint
 from f2rcli.adapters.api.messages import Message, Placement, compose
 from f2rcli.adapters.api.openai_chat import ChatCompletions
-from f2rcli.adapters.api.pacing import Gate, Patience, Streak
+from f2rcli.adapters.api.pacing import Gate, Patience, Streak, Waiting
 from f2rcli.adapters.api.pictures import Picture, described
 from f2rcli.adapters.registry import ModelRow, Settings
 from f2rcli.adapters.retriever import Retriever
@@ -49,6 +49,7 @@ class APIModel(Retriever):
         max_new_tokens: int | None = None,
         budget: Budget | None = None,
         patience: Patience | None = None,
+        note: Callable[[str], None] | None = None,
     ) -> None:
         """Raises InputError where `budget` has a limit and no price for this model."""
         self.endpoint = endpoint
@@ -58,7 +59,10 @@ class APIModel(Retriever):
         self.max_new_tokens: int | None = max_new_tokens or endpoint.row.get("max_new_tokens")
         self.budget = budget or Budget()
         self.price = self.budget.price(name, endpoint.model)
-        self.patience = patience or PATIENCE
+        given = patience or PATIENCE
+        timeout = float(endpoint.row.get("timeout", given.timeout))
+        self.patience = dataclasses.replace(given, timeout=timeout)
+        self.waiting = Waiting(note or (lambda line: None))
         self.underestimated = (
             1.0  # the largest ratio of a prompt's tokens to what they were thought to be
         )
@@ -66,14 +70,17 @@ class APIModel(Retriever):
     @classmethod
     def of(cls, row: ModelRow, settings: Settings) -> Self:
         """Without a key: enough to see what would be sent. Raises InputError for unusable settings."""
+        endpoint = ENDPOINTS[row.kind](row.settings, settings.endpoint)
+        endpoint.keep_out([row.name, row.about])
         return cls(
             row.name,
-            ENDPOINTS[row.kind](row.settings, settings.endpoint),
+            endpoint,
             concurrency=settings.concurrency,
             placement=settings.image_placement,
             max_pixels=settings.max_pixels,
             max_new_tokens=settings.max_new_tokens,
             budget=settings.budget,
+            note=settings.note,
         )
 
     @classmethod
@@ -111,7 +118,7 @@ class APIModel(Retriever):
         }
 
     def recall(self, attempts: Iterable[Retrieval]) -> None:
-        self.budget.recall(attempts)
+        self.budget.recall(attempts, self.price)
 
     def retrieve(self, requests: Sequence[Request]) -> Iterator[Retrieval]:
         gate = Gate(self.concurrency)
@@ -124,6 +131,7 @@ class APIModel(Retriever):
                 Streak(max(8, self.concurrency)),
                 self.budget,
                 self.price,
+                self.waiting,
             )
             crew = Crew(self.concurrency, gate)
             todo = lanes(requests, self.concurrency)
@@ -137,7 +145,8 @@ class APIModel(Retriever):
             try:
                 message = self.message(request, encoded)
             except InputError as error:
-                return Retrieval(request.id, failure=Failure("error", str(error)))
+                failure = Failure("error", str(error))
+                return Retrieval(request.id, failure=failure, details={"lasting": True})
             limit = self._limit(request)
             body = self.endpoint.body(message, limit, shared=len(lane) > 1)
             thought = message.text_bytes + sum(map(self._image_tokens, message.pictures))
@@ -160,16 +169,23 @@ class APIModel(Retriever):
             raise InputError(f"{images} images, and the endpoint takes {most} a request")
         return compose(request, encoded, self.max_pixels, self.placement)
 
-    def shown(self, request: Request) -> tuple[str, int, int]:
-        """A request's JSON with its pictures shortened, its true size in bytes, and its pictures."""
+    def shown(self, request: Request, asked: Sequence[Request]) -> tuple[str, int, int]:
+        """A request's JSON with its pictures shortened, its true size in bytes, and its pictures: as it
+        is sent when all of `asked` are."""
+        lane = next(
+            lane for lane in lanes(asked, self.concurrency) if request.id in {r.id for r in lane}
+        )
+        shared = len(lane) > 1
         message, limit = self.message(request, {}), self._limit(request)
         size = len(
             json.dumps(
-                self.endpoint.body(message, limit), ensure_ascii=False, separators=(",", ":")
+                self.endpoint.body(message, limit, shared=shared),
+                ensure_ascii=False,
+                separators=(",", ":"),
             ).encode()
         )
         parts = tuple(p if isinstance(p, str) else _shortened(p) for p in message.parts)
-        body = self.endpoint.body(dataclasses.replace(message, parts=parts), limit)
+        body = self.endpoint.body(dataclasses.replace(message, parts=parts), limit, shared=shared)
         return json.dumps(body, ensure_ascii=False, indent=2), size, len(message.pictures)
 
     def _limit(self, request: Request) -> int:

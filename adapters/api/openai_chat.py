@@ -2,19 +2,22 @@
 
 from typing import Any
 
-from f2rcli.adapters.api.endpoint import CONNECT_SECONDS, NO_KEY, Endpoint, Reply, counted
+from f2rcli.adapters.api.endings import judge
+from f2rcli.adapters.api.endpoint import Endpoint, Reply, counted
+from f2rcli.adapters.api.failures import AttemptError
 from f2rcli.adapters.api.messages import Message
-from f2rcli.tasks.types import Failure
 
 
 class ChatCompletions(Endpoint):
     """Pictures are data addresses among the texts."""
 
     sdk = "openai"
+    client_class = "OpenAI"
     path = "/chat/completions"
     address = "https://api.openai.com/v1"
     address_variable = "OPENAI_BASE_URL"
     key_variable = "OPENAI_API_KEY"
+    key_headers = ("Authorization",)
     limit_field = "max_tokens"
 
     def said(self, message: Message, *, shared: bool) -> dict[str, Any]:
@@ -32,42 +35,28 @@ class ChatCompletions(Endpoint):
             messages.insert(0, {"role": "system", "content": message.system})
         return {"model": self.model, "messages": messages}
 
-    def client(self, timeout: float) -> Any:
-        import openai
-
-        return openai.OpenAI(
-            api_key=self.key or NO_KEY,
-            base_url=self.url,
-            max_retries=0,
-            timeout=openai.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS)),
-        )
-
     def send(self, client: Any, body: dict[str, Any]) -> str:
         rest = dict(body)
         named = {name: rest.pop(name) for name in ("model", "messages")}
         create = client.chat.completions.with_raw_response.create
-        text: str = create(**named, extra_body=rest).http_response.text
+        made = create(**named, extra_body=rest, extra_headers=self.headers())
+        text: str = made.http_response.text
         return text
 
     def read(self, reply: Any) -> Reply:
         choice = reply["choices"][0]
-        said, why = choice["message"], choice.get("finish_reason") or ""
-        content = said.get("content") or ""
-        if isinstance(content, list):  # some servers answer in parts
-            content = "".join(part["text"] for part in content if part.get("type") == "text")
-        refusal = said.get("refusal")
-        failure = None
-        if refusal or why.startswith("content_filter"):  # Gemini's goes on: "content_filter: …"
-            failure = Failure("refused", str(refusal or why))
-        elif why == "length":
-            failure = Failure("truncated", "the endpoint's limit on tokens")
+        said, why = choice["message"], choice.get("finish_reason")
+        text = _text(said.get("content"))
+        if not text.strip() and said.get("tool_calls"):
+            why = "tool_calls"
+        failure = judge(why, text, str(said.get("refusal") or ""))
         usage = reply.get("usage")
         prompt, output = (counted(usage, name) for name in ("prompt_tokens", "completion_tokens"))
         total = counted(usage, "total_tokens")
         if prompt is not None and output is not None and total is not None:
             output = max(output, total - prompt)  # Gemini leaves the thinking out of the former
         return Reply(
-            str(content),
+            text,
             failure,
             prompt,
             output,
@@ -76,3 +65,15 @@ class ChatCompletions(Endpoint):
             reasoning=str(said.get("reasoning_content") or said.get("reasoning") or ""),
             model=str(reply.get("model") or ""),
         )
+
+
+def _text(content: Any) -> str:
+    """What was said, as a text or in parts (some servers'); "" for nothing. Raises AttemptError for
+    content of another type."""
+    if isinstance(content, list):
+        texts = [part["text"] for part in content if part.get("type") == "text"]
+        if texts or not content:
+            return "".join(texts)
+    if content is None or isinstance(content, str):
+        return content or ""
+    raise AttemptError(f"the answer is no text but {str(content)[:100]!r}", again=True, lost=True)

@@ -1,8 +1,10 @@
 """How fast an endpoint is asked: attempts, pauses, and one gate for all workers."""
 
+import math
 import random
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from f2rcli.adapters.retriever import UnfinishedError
@@ -12,17 +14,37 @@ from f2rcli.adapters.retriever import UnfinishedError
 class Patience:
     """How often a request is attempted, and pauses between attempts in seconds: `first`, then twice as
     long each time up to `longest`, each shortened at random by up to half. An endpoint that asks for
-    more than `too_long` ends the session. `timeout`: for an endpoint that says nothing."""
+    more than `too_long` ends the session. `timeout`: for an endpoint that says nothing. `silent`: what a
+    request may wait in all before something is said about it."""
 
     attempts: int = 8
     first: float = 1.0
     longest: float = 60.0
     too_long: float = 900.0
     timeout: float = 600.0
+    silent: float = 5.0
 
     def pause(self, attempt: int) -> float:
         """Before the attempt after this one (from 1)."""
         return float(min(self.longest, self.first * 2 ** (attempt - 1)) * random.uniform(0.5, 1))
+
+
+class Waiting:
+    """Says why nothing seems to happen: of all workers' waits one in `every` seconds."""
+
+    every = 30.0
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._last = -math.inf
+        self._lock = threading.Lock()
+
+    def tell(self, line: str) -> None:
+        with self._lock:
+            now = time.monotonic()
+            if now - self._last >= self.every:
+                self._last = now
+                self._say(line)
 
 
 class ClosedError(Exception):

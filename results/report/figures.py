@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from f2rcli.results.cells import HEADERS, percent, points, remarks
+from f2rcli.results.cells import HEADERS, defined, percent, points, remarks
 from f2rcli.results.compare import Comparison
 from f2rcli.results.lengths import LENGTHS
 from f2rcli.results.render_comparison import SHOWN, basis, interval
@@ -42,7 +42,7 @@ def requests_of(section: Section) -> str:
 
 def summary(section: Section, scorers: list[Scorer]) -> Figure:
     """The table of scores; failures have a column where there are any."""
-    results = [scorer.result() for scorer in scorers]
+    results = [defined(scorer.result()) for scorer in scorers]
     told = [", ".join(remarks(result)) for result in results]
     headers = ["model", *(f"joint {HEADERS[name]}" for name in NAMES)]
     headers += ["utterance F1", "image F1", "exact"]
@@ -71,15 +71,21 @@ def by_length(section: Section) -> Figure:
     groups, used = [], [name for name in LENGTHS if lengths[0][name].samples]
     for name in used:
         scored = [
-            (column, by[name].result()) for column, by in zip(section.columns, lengths, strict=True)
+            (column, defined(by[name].result()))
+            for column, by in zip(section.columns, lengths, strict=True)
         ]
         marks = [
-            Mark(c.label, result["joint"]["f1"], percent(result["joint"]["f1"]), muted=_reference(c))
+            Mark(
+                c.label,
+                result["joint"]["f1"] or 0.0,
+                percent(result["joint"]["f1"]),
+                muted=_reference(c),
+            )
             for c, result in scored
         ]
         groups.append((f"{name} turns ({lengths[0][name].samples} requests)", marks))
     rows = [
-        [column.label, *(percent(by[name].result()["joint"]["f1"]) for name in used)]
+        [column.label, *(percent(defined(by[name].result())["joint"]["f1"]) for name in used)]
         for column, by in zip(section.columns, lengths, strict=True)
     ]
     missing = [f"no dialogue has {name} turns" for name in LENGTHS if name not in used]
@@ -102,17 +108,20 @@ def failures(section: Section, scorers: list[Scorer]) -> Figure:
         for kind in kinds
     ]
     title = "Requests that failed, by kind"
-    headers = ["model", *kinds, "coverage, %", "ids out of range"]
+    unasked = ["not asked"] * any(scorer.unasked for scorer in scorers)
+    headers = ["model", *kinds, *unasked, "coverage, %", "ids out of range"]
     rows = [
         [
             column.label,
             *(str(scorer.failures[kind]) for kind in kinds),
+            *(str(scorer.unasked) for _ in unasked),
             percent(scorer.answered.samples / scorer.samples),
             str(scorer.out_of_range),
         ]
         for column, scorer in pairs
     ]
-    lines = [] if kinds else ["No request failed: coverage is 100 %."]
+    everything = all(scorer.answered.samples == scorer.samples for scorer in scorers)
+    lines = ["No request failed: coverage is 100 %."] if everything and not kinds else []
     plot = bars(title, groups, scorers[0].samples) if kinds else None
     return Figure(title, plot, headers, rows, lines)
 

@@ -117,7 +117,10 @@ def _answer(column: Column, place: int, sample: Sample, protocol: Protocol) -> d
         "outside": _ids(verdict.out_of_range),
         "f1": outcome.f1,
         "exact": outcome.exact,
-        "failures": [[kind, str(told.get(kind) or "")] for kind in outcome.failures],
+        "failures": [
+            *[[kind, str(told.get(kind) or "")] for kind in outcome.failures],
+            *([["not asked", ""]] if outcome.unasked else []),
+        ],
         "raw": [answer.response for answer in prediction.answers],
     }
 

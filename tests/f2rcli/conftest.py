@@ -1,13 +1,16 @@
 """Running commands: in this process where possible, in one of their own where it matters."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import handmade
 import pytest
+from fault_server import FaultServer, serving
 
+from f2rcli.adapters.api import model as api_model
+from f2rcli.adapters.api.pacing import Patience
 from f2rcli.main import main
 from f2rcli.tasks import datasets
 
@@ -37,7 +40,8 @@ Run = Callable[..., Ended]
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """An empty working folder, and nothing of the tester's environment."""
-    for name in ("F2R_DATA", "FORCE_COLOR", "COLUMNS"):
+    own = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HTTP_PROXY", "http_proxy", "ALL_PROXY")
+    for name in ("F2R_DATA", "FORCE_COLOR", "COLUMNS", *own):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "工作").mkdir()
     monkeypatch.chdir(tmp_path / "工作")
@@ -101,3 +105,26 @@ def model(tmp_path: Path) -> Callable[[str], str]:
         return f"{path}:Own"
 
     return write
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultServer]:
+    """What a model behind an API is asked at; nobody waits long for it."""
+    monkeypatch.setattr(api_model, "PATIENCE", Patience(attempts=3, first=0.001, timeout=0.3))
+    with serving(says=lambda query: handmade.answer([2, 3])) as started:
+        yield started
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> Path:
+    """Two chats of one dialogue each, three queries every one: six requests."""
+    queries = [{f"{query}{k}": gold for query, gold in handmade.QUERIES.items()} for k in range(2)]
+    chats = [handmade.chat(f"聊天{k}", queries=own, pictures=()) for k, own in enumerate(queries)]
+    return handmade.write_chats(tmp_path / "数据", *chats)
+
+
+@pytest.fixture
+def command(server: FaultServer, few: Path) -> tuple[str | Path, ...]:
+    """How to run the model `small` of that server on them."""
+    url = f"{server.url}/v1"
+    return ("eval", "-m", "openai:small", "--endpoint", url, "-t", few, "--encoder", "none", "--quiet")

@@ -47,7 +47,8 @@ def test_a_server_of_ones_own_needs_no_key(f2r: Run, server: FaultServer, task: 
     ended = f2r(*command)
     assert (ended.code, ended.err) == (0, "")
     assert len(server.received) == 12
-    assert "openai:small on 聊天: 12,000 prompt tokens, 600 output tokens" in ended.out
+    place = server.url.removeprefix("http://")
+    assert f"openai:small @ {place} on 聊天: 12,000 prompt tokens, 600 output tokens" in ended.out
     again = f2r(*command)
     assert (again.out, len(server.received)) == (ended.out, 12)
     [record] = Path("runs").rglob("run.json")
@@ -90,7 +91,7 @@ def test_a_key_in_a_registry_file_or_an_address_is_refused_and_not_shown(f2r: Ru
     assert KEY not in complaint
     address = f"http://user:{KEY}@127.0.0.1:9/v1"
     complaint = f2r("eval", "-m", "openai:m", "-t", task, "--endpoint", address).complaint()
-    assert "put it into OPENAI_API_KEY" in complaint
+    assert "put the key into OPENAI_API_KEY" in complaint
     assert KEY not in complaint
 
 
@@ -158,11 +159,12 @@ def test_pictures_first_is_a_row_of_its_own(f2r: Run, server: FaultServer, task:
     command = ("eval", "-m", "openai:small", "--endpoint", f"{server.url}/v1", "-t", task, "--quiet")
     assert f2r(*command).code == 0
     ended = f2r(*command, "--image-placement", "first")
-    assert "openai:small, images first" in ended.out
+    name = f"openai:small @ {server.url.removeprefix('http://')}"
+    assert f"{name}, images first" in ended.out
     table = f2r("table", "runs").out.splitlines()
     assert [line.partition("  ")[0] for line in table[2:4]] == [
-        "openai:small",
-        "openai:small, images first",
+        name,
+        f"{name}, images first",
     ]
 
 
@@ -174,7 +176,10 @@ def test_pictures_first_is_a_row_of_its_own(f2r: Run, server: FaultServer, task:
         (("-m", "bm25", "--image-placement", "first"), "--image-placement is for models behind an API"),
         (("-m", "bm25", "--max-cost", "1"), "--max-cost is for models behind an API"),
         (("-m", "bm25", "gpt-4o", "--dry-run"), "--dry-run is for models behind an API"),
-        (("-m", "openai:a", "--endpoint", "localhost:8000"), "an endpoint is an address such as"),
+        (
+            ("-m", "openai:a", "--endpoint", "localhost:8000"),
+            "'localhost:8000' is not an address such as",
+        ),
     ],
 )
 def test_options_that_make_no_sense(f2r: Run, options: tuple[str, ...], what: str) -> None:

@@ -140,7 +140,7 @@ def test_scores_of_a_killed_launch_count_every_process(task: Path, tmp_path: Pat
     run, kept = left_by_a_killed_launch(task, tmp_path)
     rebuild(run)
     assert [line["request"] for line in lines(run.path / "answers.jsonl")] == kept
-    assert scores(run)["strict"]["failures"]["error"] == 14 - 9
+    assert scores(run)["strict"]["unasked"] == 14 - 9
 
 
 def test_a_process_that_sees_another_folder_says_so(task: Path, tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ def test_a_run_under_a_probe_does_not_compete(out: Path, tmp_path: Path) -> None
     task = many(tmp_path / "许多", 2)
     probed = evaluated(says(THREE), task, out, probe=Probe("shuffle-turns"))
     table = build_table([probed, evaluated(says(right_or_one), task, out)])
-    assert [r.competes for r in table.rows] == [False, True]
+    assert [r.competes("许多") for r in table.rows] == [False, True]
 
 
 def right_or_one(request: object) -> str:

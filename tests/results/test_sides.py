@@ -88,8 +88,12 @@ def test_an_interrupted_run_is_compared_as_far_as_it_went_and_says_so(chats: Pat
         evaluated(retriever, chats, out)
     [record] = out.rglob("run.json")
     side = read_side(record.parent)
-    assert side.notes == (f"{record.parent} was interrupted",)
-    assert failures_of(s.outcomes["strict"] for s in side.samples)["error"] == 2
+    assert side.notes == (
+        f"{record.parent / 'predictions.jsonl'}: 2 of 3 requests were not asked",
+        f"{record.parent} was interrupted",
+    )
+    counted = failures_of(s.outcomes["strict"] for s in side.samples)
+    assert (counted["error"], counted["unanswered"]) == (0, 2)
 
 
 @pytest.mark.parametrize("name", ["文件夹", "没有"])

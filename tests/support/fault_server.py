@@ -2,7 +2,9 @@
 
 A fault is a word: an HTTP status ("429", "500", "529", …), "429-after" (with Retry-After), "cut",
 "timeout", "malformed", "foreign" (JSON of something else), or an answer that is none: "refusal",
-"filtered", "length", "empty". None is a good answer.
+"filtered", "length", "empty", "ends-WORD" (with the answer, or without: "ends-WORD-empty"; "ends-" has
+no ending). "400-long" says so much before it repeats the key that it is shortened, "307-URL" points to
+another address, "escaped" and "slashed" repeat what they say as JSON may escape it. None: a good answer.
 """
 
 import base64
@@ -175,26 +177,28 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(200, {"object": "list", "data": []})
             elif one.fault and one.fault[:3].isdigit():
                 self._fail(one, anthropic)
-            elif anthropic:
-                self._send(200, _message(one, state))
             else:
-                self._send(200, _completion(one, state))
+                text = json.dumps((_message if anthropic else _completion)(one, state))
+                said = state.says(one.query)
+                points = "".join(f"\\u{ord(sign):04X}" for sign in said)
+                forms = {"escaped": points, "slashed": said.replace("/", "\\/")}
+                text = text.replace(said, forms.get(one.fault or "", said))
+                self._write(200, text.encode(), {"Content-Type": "application/json"})
 
     def _fail(self, one: Received, anthropic: bool) -> None:
         assert one.fault
         status, _, more = one.fault.partition("-")
-        headers = {"Retry-After": str(AFTER)} if more == "after" else {}
-        if more.isdigit():
-            headers = {"Retry-After": more}
+        wait = str(AFTER) if more == "after" else more
+        headers = {"Retry-After": wait} if wait[:1].isdigit() else {}
         shown = one.headers.get("authorization", "")
         message = f"no {status} for you, who came with {shown}"  # as careless servers do
+        message = f"{'x' * 280} {shown.removeprefix('Bearer ')}" if more == "long" else message
+        headers = {"Location": more} if more.startswith("http") else headers
         code = more if more and not more.isdigit() and more != "after" else None
         error = {"type": f"error_{status}", "message": message, "param": None, "code": code}
-        if anthropic:
-            told = {"type": code or "x", "message": message}
-            self._send(int(status), {"type": "error", "error": told}, headers)
-        else:
-            self._send(int(status), {"error": error}, headers)
+        told = {"type": code or "x", "message": message}
+        value = {"type": "error", "error": told} if anthropic else {"error": error}
+        self._send(int(status), value, headers)
 
     def _send(self, status: int, value: Any, headers: dict[str, str] | None = None) -> None:
         data = json.dumps(value, ensure_ascii=False).encode()
@@ -207,8 +211,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _completion(one: Received, state: FaultServer) -> dict[str, Any]:
-    text = "" if one.fault == "empty" else state.says(one.query)
-    why = {"length": "length", "filtered": "content_filter"}.get(one.fault or "", "stop")
+    text = "" if (one.fault or "").endswith("empty") else state.says(one.query)
+    why = _ending(one, {"length": "length", "filtered": "content_filter"}, "stop")
     refusal = "I cannot help with that" if one.fault == "refusal" else None
     message = {"role": "assistant", "content": None if refusal else text, "refusal": refusal}
     usage = {"prompt_tokens": 1000, "completion_tokens": 50, "total_tokens": 1050}
@@ -223,7 +227,8 @@ def _completion(one: Received, state: FaultServer) -> dict[str, Any]:
 
 
 def _message(one: Received, state: FaultServer) -> dict[str, Any]:
-    said = [] if one.fault in ("empty", "refusal") else [{"type": "text", "text": state.says(one.query)}]
+    none = (one.fault or "").endswith(("empty", "refusal"))
+    said = [] if none else [{"type": "text", "text": state.says(one.query)}]
     why = {"length": "max_tokens", "refusal": "refusal", "filtered": "refusal"}
     return {
         "id": "msg_1",
@@ -231,7 +236,15 @@ def _message(one: Received, state: FaultServer) -> dict[str, Any]:
         "role": "assistant",
         "model": state.serves or one.body["model"],
         "content": [*state.extra.get("content", []), *said],
-        "stop_reason": why.get(one.fault or "", "end_turn"),
+        "stop_reason": _ending(one, why, "end_turn"),
         "stop_sequence": None,
         "usage": {"input_tokens": 1000, "output_tokens": 50} | state.usage,
     }
+
+
+def _ending(one: Received, known: dict[str, str], well: str) -> str | None:
+    """Why the answer ended, in the API's words, or in those of an "ends-WORD"."""
+    fault = one.fault or ""
+    if not fault.startswith("ends-"):
+        return known.get(fault, well)
+    return fault.removeprefix("ends-").removesuffix("empty").removesuffix("-") or None

@@ -49,8 +49,9 @@ def measure(predictions: Path, selection: Selection) -> Measured:
                 )
         except InputError as error:
             raise error.at(entry.where) from None
-        if "error" in prediction.failures:
-            what = "failed with an error, so there is no answer to score"
+        if "error" in prediction.failures or prediction.unasked:
+            how = "was not asked" if prediction.unasked else "failed with an error"
+            what = f"{how}, so there is no answer to score"
             raise InputError(what, where=entry.where, fix="ask it again")
         place = left.pop()
         request = selection.requests[place]

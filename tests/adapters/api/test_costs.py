@@ -53,6 +53,8 @@ def test_the_example_has_made_up_models_only() -> None:
         '[m]\ncurrency = "USD"\ninput = -1\noutput = 1',
         '[m]\ncurrency = "USD"\ninput = "1"\noutput = 1',
         '[m]\ncurrency = "USD"\ninput = nan\noutput = 1',
+        '[m]\ncurrency = "USD"\ninput = 1\noutput = inf',
+        "",
         '[m]\ncurrency = ""\ninput = 1\noutput = 1',
         '[m]\ncurrency = "USD"\ninput = 1\noutput = 1\ninputs = 3',
         "m = 3",
@@ -122,11 +124,57 @@ def test_what_was_spent_before_counts() -> None:
     budget = Budget({"mine": PRICE}, limit=0.05)
     before = [
         Retrieval("a", "…", details={"cost": 0.02}),
-        Retrieval("b", details={"cost_lost": 0.01}),
+        Retrieval("b", details={"cost_lost": 0.004}),
+        Retrieval("d", "…", details={"cost_at_most": 0.006}),
         Retrieval("c", "…"),
     ]
-    budget.recall(before)
+    budget.recall(before, PRICE)
     assert budget.spent == pytest.approx(0.03)
     with pytest.raises(UnfinishedError):
         budget.set_aside(0.021, lambda: False)
     budget.set_aside(0.019, lambda: False)
+
+
+@pytest.mark.parametrize("limit", [float("nan"), float("inf")])
+def test_a_limit_is_an_amount(limit: float) -> None:
+    with pytest.raises(InputError, match=f"--max-cost {limit} is no amount"):
+        Budget.load(ROOT / "docs/prices.example.toml", limit)
+
+
+def test_an_answer_without_a_count_keeps_what_was_set_aside(
+    server: FaultServer, make: Make, kind: str
+) -> None:
+    server.usage = dict.fromkeys(("prompt_tokens", "input_tokens"))
+    budget = Budget({"mine": PRICE})
+    model = make(kind, {"max_new_tokens": 100}, budget=budget)
+    (found,) = model.retrieve([request("你好")])
+    prompt = len("".join(server.received[0].content).encode())
+    assert found.details["cost_at_most"] == pytest.approx(PRICE.worst(prompt, 100))
+    assert "cost" not in found.details
+    assert budget.spent == pytest.approx(found.details["cost_at_most"])
+    again = Budget({"mine": PRICE}, limit=1.0)
+    again.recall([found], PRICE)
+    assert again.spent == pytest.approx(budget.spent)
+
+
+def test_earlier_costs_in_another_currency_are_not_added_up() -> None:
+    before = [Retrieval("a", "…", details={"cost": 0.02, "currency": "USD"})]
+    with pytest.raises(InputError, match="paid for in USD, and the prices are in EUR"):
+        Budget({"mine": PRICE}).recall(before, PRICE)
+    Budget().recall(before, None)
+
+
+def test_prices_that_are_for_none_of_the_models() -> None:
+    budget = Budget({"other": PRICE, "usual": PRICE})
+    with pytest.raises(InputError, match="the prices have none for row, m; they are for other, usual"):
+        budget.check([("row", "m")])
+    budget.check([("row", "m"), ("mine", "usual")])
+    Budget().check([("row", "m")])
+    budget.call("usual", "usual @ 127.0.0.1")
+    assert budget.price("usual @ 127.0.0.1", "m") == PRICE
+
+
+def test_a_name_with_a_dot_is_to_be_quoted(tmp_path: Path) -> None:
+    text = '[claude-sonnet-4.6]\ncurrency = "USD"\ninput = 1\noutput = 1\n'
+    with pytest.raises(InputError, match=r'is quoted: \["claude-sonnet-4\.6"\]'):
+        read_prices(written(tmp_path / "价.toml", text))

@@ -160,7 +160,7 @@ def test_what_a_dry_run_shows_is_what_is_sent(
     server: FaultServer, make: Make, kind: str, chat: Request
 ) -> None:
     model = make(kind)
-    shown, size, images = model.shown(chat)
+    shown, size, images = model.shown(chat, [chat])
     assert server.received == []
     (answer,) = model.retrieve([chat])
     assert answer.failure is None
@@ -195,6 +195,7 @@ def test_too_many_pictures_are_a_failure_that_says_so(
     failure = answers["r"].failure
     assert failure is not None
     assert (failure.kind, failure.message) == ("error", "3 images, and the endpoint takes 2 a request")
+    assert answers["r"].details["lasting"]
     assert answers["few"].failure is None
     assert len(server.received) == 1
 

@@ -66,6 +66,11 @@ def test_failures_are_counted_but_an_error_is_no_answer(
     lines[1]["f2r"] = {"failures": {"error": "out of memory"}}
     with pytest.raises(InputError, match=r"回答.jsonl:2 .*failed with an error, so there is no answer"):
         measured(*lines)
+    lines[1]["f2r"] = {"failures": {}, "unasked": True}
+    with pytest.raises(
+        InputError, match=r"回答.jsonl:2 .*was not asked, so there is no answer to score"
+    ):
+        measured(*lines)
 
 
 def test_a_sliced_request_is_its_merged_answer_over_all_its_tokens(tmp_path: Path) -> None:
