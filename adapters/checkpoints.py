@@ -23,18 +23,25 @@ def find_checkpoint(
     pickled: bool = False,
     fetch: bool = True,
     code: bool = False,
+    release: str | None = None,
 ) -> Path:
     """The local folder of a checkpoint: a path, a hub id that is cached or (with `fetch`) can be
     fetched, or `package:NAME` for one that f2r brings along.
 
     Raises InputError if it is neither, is incomplete, or has its weights only as pickles, which may
     run code when they are loaded; `pickled` is for loaders that take nothing but tensors from them.
-    With `code`, a checkpoint's own *.py files are fetched too.
+    With `code`, a checkpoint's own *.py files are fetched too. One that has a `release`
+    is fetched from there by hand.
     """
     if name.startswith(SHIPPED):
         folder = Path(str(resources.files("f2rcli.adapters"))) / "checkpoints" / name[len(SHIPPED) :]
     else:
         folder = Path(os.path.expanduser(name))  # noqa: PTH111 - Path's raises for an unknown user
+    if release and not folder.is_dir():
+        raise InputError(
+            f"no folder {name} here",
+            fix=f"fetch the files of {release} into a folder of that name, or name yours by hf:PATH",
+        )
     if not folder.is_dir():
         folder = _from_hub(name, option, pickled, fetch, CODE if code else ())
     if not (folder / needed).is_file():

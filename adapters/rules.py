@@ -56,6 +56,7 @@ KINDS: dict[str, dict[str, Rule]] = {  # kind → the settings that its rows may
         "model_type": TEXT,
         "remote_code": YES_NO,
         "refused": TEXT,
+        "release": TEXT,
     },
     "embedding": {
         **dict.fromkeys(("checkpoint", "image_prompt", "chosen_on", "chosen_with", "searched"), TEXT),

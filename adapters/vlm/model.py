@@ -70,7 +70,7 @@ class VLM(Retriever):
                 f"{row['checkpoint']} brings its own code, which would be run from its folder",
                 fix="--trust-remote-code runs it, if you trust its authors",
             )
-        folder = find_checkpoint(row["checkpoint"], code=trust)
+        folder = find_checkpoint(row["checkpoint"], code=trust, release=row.get("release"))
         name = settings.adapter or row.get("adapter")
         adapter = find_checkpoint(name, needed="adapter_config.json") if name else None
         loaded = load(

@@ -84,6 +84,16 @@ def cached(hub: Path, checkpoint: Path, name: str) -> Path:
     return Path(shutil.copytree(checkpoint, entry / "snapshots" / revision))
 
 
+def test_a_checkpoint_that_is_released_as_files_says_where(
+    hub: Path, tiny_qwen2_vl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="no folder 权重 here.*https://example.org/权重/"):
+        find_checkpoint("权重", release="https://example.org/权重/")
+    (tmp_path / "权重").symlink_to(tiny_qwen2_vl)
+    assert find_checkpoint("权重", release="https://example.org/权重/") == Path("权重")
+
+
 def test_a_cached_hub_id_is_found_offline(hub: Path, tiny_qwen2_vl: Path) -> None:
     snapshot = cached(hub, tiny_qwen2_vl, "someone/tiny-vl")
     assert find_checkpoint("someone/tiny-vl") == snapshot
