@@ -88,7 +88,7 @@ def test_a_checkpoint_that_is_released_as_files_says_where(
     hub: Path, tiny_qwen2_vl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="no folder 权重 here.*https://example.org/权重/"):
+    with pytest.raises(InputError, match=r"no folder 权重 here.*https://example.org/权重/"):
         find_checkpoint("权重", release="https://example.org/权重/")
     (tmp_path / "权重").symlink_to(tiny_qwen2_vl)
     assert find_checkpoint("权重", release="https://example.org/权重/") == Path("权重")
