@@ -56,7 +56,7 @@ class InputBuilder:
         written = [token for token in control if len(token.strip(" \n\t▁")) > 1]  # Gemma has "\n\n"
         longest_first = sorted(written, key=len, reverse=True)
         self.control = re.compile("|".join(map(re.escape, longest_first)))
-        self.cache: dict[tuple[str, bool], Picture] = {}
+        self.cache: dict[tuple[str, tuple[int, ...]], Picture] = {}  # file, ids of all that are shown
         self.cached_for = ""
         self.expected: dict[str | None, int] = {}  # visual tokens by file, as its header lets expect
 
@@ -67,7 +67,7 @@ class InputBuilder:
         files = {image.id: image.file for image in request.dialogue.images}
         system, parts, order, escaped = self._spoken(request)
         text = self.template.prompt(system, parts)
-        made = [self._image(files[image_id], others=len(order) > 1) for image_id in order]
+        made = [self._image(files[image_id], tuple(order)) for image_id in order]
         return ModelInput(**vars(self._shown(text, made)), request=request, escaped=escaped)
 
     def length(self, request: Request) -> int:
@@ -146,16 +146,18 @@ class InputBuilder:
         """
         return self.control.subn(lambda token: f"{token[0][0]} {token[0][1:]}", text)
 
-    def _image(self, file: str | None, *, others: bool) -> Picture:
+    def _image(self, file: str | None, shown: tuple[int, ...]) -> Picture:
+        """One for all prompts that show the same pictures: they are encoded together, and then have no
+        pixels."""
         if file is None:
             raise InputError("an image without a file")
-        if (file, others) not in self.cache:
+        if (file, shown) not in self.cache:
             image = open_image(file)
             try:
-                self.cache[file, others] = self.pictures.make(image, others=others)
+                self.cache[file, shown] = self.pictures.make(image, others=len(shown) > 1)
             except ValueError as error:  # such as an absurd aspect ratio
                 raise InputError(str(error), where=f"image {file}") from None
-        return self.cache[file, others]
+        return self.cache[file, shown]
 
     def collate(
         self,

@@ -28,7 +28,8 @@ class Room:
 
     def shrink(self, rows: int, length: int) -> None:
         """After so many ran out of memory."""
-        self.tokens = rows * length // 2
+        half = rows * length // 2
+        self.tokens = half if self.tokens is None else min(self.tokens, half)
 
     @classmethod
     def free(cls, base: PreTrainedModel) -> "Room":

@@ -14,6 +14,7 @@ from f2rcli.tasks.types import Dialogue, Fragment
 HEAD, MIDDLE, TAIL = re.split(r"(?<=\[)(?=\])", render_answer(Fragment()))
 AHEAD = 5  # utterances that are guessed to be chosen one after another
 LONGEST = 24  # tokens of a draft
+LISTED = re.compile(r"(?:[0-9]{0,18}[, ])*[0-9]{0,18}")  # of an endless number Python makes no integer
 
 
 def guess(text: str, dialogue: Dialogue) -> str:
@@ -24,18 +25,18 @@ def guess(text: str, dialogue: Dialogue) -> str:
     if HEAD.startswith(text):
         return HEAD.removeprefix(text)
     utterances, closed, rest = text.removeprefix(HEAD).partition("]")
-    if not text.startswith(HEAD) or not re.fullmatch(r"[0-9, ]*", utterances):
+    if not text.startswith(HEAD) or not LISTED.fullmatch(utterances):
         return ""
     if not closed:
         return _more(utterances, (u.id for u in dialogue.utterances), AHEAD)
-    chosen = {int(number) for number in re.findall(r"[0-9]{1,9}", utterances)}
+    chosen = {int(number) for number in re.findall("[0-9]+", utterances)}
     pictures = sorted(i for u in dialogue.utterances if u.id in chosen for i in u.images)
     wanted = f"{MIDDLE}{', '.join(map(str, pictures))}{TAIL}"
     rest = f"]{rest}"
     if wanted.startswith(rest):
         return wanted.removeprefix(rest)
     images, closed, end = rest.removeprefix(MIDDLE).partition("]")
-    if not rest.startswith(MIDDLE) or not re.fullmatch(r"[0-9, ]*", images):
+    if not rest.startswith(MIDDLE) or not LISTED.fullmatch(images):
         return ""
     if closed:
         return TAIL.removeprefix(f"]{end}") if TAIL.startswith(f"]{end}") else ""

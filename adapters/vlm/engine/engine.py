@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import GenerationConfig
+from transformers import GenerationConfig, PreTrainedModel
 
 from f2rcli.adapters.vlm.audit import InputAudit
 from f2rcli.adapters.vlm.decoding import Numbers, logprobs_of
@@ -18,6 +18,8 @@ from f2rcli.tasks.errors import InputError
 
 TRIED = 6  # tokens
 NEAR, ROUNDED = 1e-3, 0.1  # differences of log-probabilities, in float32 and in half precision
+# Settings by which transformers counts padding as text, or the longest cap of a batch as everyone's.
+COUNTED = ("no_repeat_ngram_size", "min_length", "forced_eos_token_id")
 
 
 class Engine:
@@ -67,6 +69,8 @@ class Engine:
     def write(self, batch: Sequence[Shown], answers: Sequence[Answer]) -> list[str | None]:
         """Write the answers; the audit's faults. Raises whatever a model may raise."""
         if not self.drafts:
+            if len(batch) > 1 and self._alone():
+                return [self.write([one], [a])[0] for one, a in zip(batch, answers, strict=True)]
             faults, _ = self._generate(batch, self.generation, answers)
             return faults
         greedy = Greedy(self.ends, self.logprobs)
@@ -78,6 +82,11 @@ class Engine:
                 rows.append(row)
         greedy.write(self.base, rows)
         return faults
+
+    def _alone(self) -> bool:
+        """Whether transformers would write an answer otherwise beside a longer one."""
+        counted = any(getattr(self.generation, name, None) for name in COUNTED)
+        return counted or _turns_with_length(self.base)
 
     def _generate(
         self,
@@ -119,6 +128,8 @@ class Engine:
     def _objection(self) -> str | None:
         """Why answers are not drafted: with drafts right and wrong, two prompts of different lengths do
         not get the log-probabilities that they get without."""
+        if _turns_with_length(self.base):
+            return "its positions are others where a call reaches further"
         generation = copy.deepcopy(self.generation)
         generation.eos_token_id = None
         generation.return_dict_in_generate = generation.output_logits = True
@@ -150,6 +161,13 @@ class Engine:
             if apart > (NEAR if whole else ROUNDED) or (whole and row.answer.tokens != tokens):
                 return f"log-probabilities of drafted tokens are up to {apart:.2g} apart"
         return None
+
+
+def _turns_with_length(base: PreTrainedModel) -> bool:
+    """Whether positions are encoded by two tables, of which the longest text of a call says which."""
+    rope = getattr(base.config.get_text_config(), "rope_parameters", None) or {}
+    kinds = [rope, *rope.values()]  # of all layers, or of each kind of them
+    return any(one.get("rope_type") == "longrope" for one in kinds if isinstance(one, dict))
 
 
 def _planted(row: list[int]) -> Draft:
