@@ -43,9 +43,9 @@ class InputAudit:
         self.ids: Tensor | None = None  # that arrived, while features are awaited behind them
         self.heard: dict[str, Heard] = {}
         self.awaited: set[str] = set()  # image tensors that are not heard at the vision tower
-        two = builder.probe()
-        batch = for_model(builder.collate([two]), base)
-        self.towers = find_towers(base, self.pictures, [two], batch)
+        probe = builder.probe()
+        batch = for_model(builder.collate([probe]), base)
+        self.towers = find_towers(base, self.pictures, [probe], batch)
         self.pixels = frozenset(key for key in self.pictures.layouts if batch[key].is_floating_point())
         base.register_forward_pre_hook(self._on_forward, with_kwargs=True)
         self._listen_to_encoding(base.base_model)

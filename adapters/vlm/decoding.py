@@ -22,7 +22,7 @@ def greedy(checkpoint: GenerationConfig, tokenizer: Any, logprobs: bool) -> Gene
     applied.return_dict_in_generate = logprobs
     if logprobs:
         applied.output_logits = True
-    applied.stop_strings = None
+    applied.stop_strings = applied.max_time = None
     applied.temperature = applied.top_p = applied.top_k = None
     if applied.eos_token_id is None:
         applied.eos_token_id = tokenizer.eos_token_id

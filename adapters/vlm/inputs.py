@@ -87,7 +87,7 @@ class InputBuilder:
         self.cache, self.cached_for = {}, ""
 
     def probe(self, *, pictures: bool = True) -> Shown:
-        """A prompt of two pictures of noise, or of a few words alone, to try a model on."""
+        """A prompt of three pictures of noise, or of a few words alone, to try a model on."""
         if not pictures:
             return self._shown(self.template.prompt(None, [JOINT]), [])
         made = [self.pictures.make(picture, others=True) for picture in probes()]

@@ -1,4 +1,4 @@
-"""Where in a model its pictures arrive: found by showing it two, whatever its modules are called.
+"""Where in a model its pictures arrive: found by showing it some, whatever its modules are called.
 
 Every module that reads words is left out; of the others, the outermost that gets the very values that
 were made of the pictures is the vision tower (DeepSeek-VL 7B has two). A model in which there is none

@@ -71,7 +71,7 @@ class Pictures:
     def __init__(self, processor: Any) -> None:
         self.processor = processor
         self.tokenizer = processor.tokenizer
-        pair = probes()
+        pair = probes()[:2]
         try:
             together, written = self._call(pair)
             marks = [key for key in TEXT_KEYS[2:] if key in together]
@@ -86,6 +86,7 @@ class Pictures:
         runs = [(len(list(run)), token) for token, run in groupby(ids)]
         self.visual_token_id = max(runs)[1]
         self.visual_token: str = self.tokenizer.convert_ids_to_tokens(self.visual_token_id)
+        self.usual: int = ids.count(self.visual_token_id)  # visual tokens of a picture
         self.specials = self._adds_specials(together, written)
         self.pixels = Pixels.proven(processor.image_processor, self._both_ways(pair))
 
@@ -113,24 +114,33 @@ class Pictures:
     def make(self, picture: PIL.Image.Image, *, others: bool) -> Picture:
         """`others` is whether more pictures are in the same prompt."""
         repeated = 2 if others and self.company else 1
-        made, written = self._call([picture] * repeated, **(RAW if self.pixels else {}))
+        if self.pixels:
+            parts, written = self._alone(picture, repeated, **RAW)
+            try:
+                return Picture(self.pixels.as_bytes(parts), written)
+            except ValueError:  # of this picture its processor makes something between
+                pass
+        return Picture(*self._alone(picture, repeated))
+
+    def _alone(self, picture: PIL.Image.Image, repeated: int, **how: bool) -> tuple[Tensors, str]:
+        made, written = self._call([picture] * repeated, **how)
         parts = {
             key: _first(made[key], layout, repeated)
             for key, layout in self.layouts.items()
             if layout != "count"
         }
-        return Picture(self.pixels.as_bytes(parts) if self.pixels else parts, written[0])
+        return parts, written[0]
 
     def expected_tokens(self, width: int, height: int) -> int:
-        """Visual tokens of a picture of that size, before it is read; 0 where a processor cannot tell.
-
-        What it tells may be wrong (of a picture beside others, say), and serves to sort by.
-        """
+        """Visual tokens of a picture of that size, before it is read; where a processor cannot tell,
+        those of any. It may be wrong, and serves to sort by."""
+        if self.company:  # what it tells is of a picture by itself
+            return self.usual
         try:
             told = self.processor._get_num_multimodal_tokens(image_sizes=[(height, width)])
             return int(told["num_image_tokens"][0])
         except Exception:
-            return 0
+            return self.usual
 
     def values(self, tensor: Tensor) -> Tensor:
         """What belongs in a batch for a picture's tensor: bytes as the processor's floats."""
@@ -140,6 +150,8 @@ class Pictures:
         """What the processor itself makes of one prompt with these pictures."""
         text = JOINT.join([self.processor.image_token] * len(pictures))
         replaced.texts = []
+        # padding would be a setting of the tokenizer, which other threads use at the same time
+        how["padding"] = False
         made = self.processor(text=[text], images=[list(pictures)], return_tensors="pt", **how)
         if len(replaced.texts) != len(pictures):
             raise ValueError("it does not say what stands in a picture's place (replace_image_token)")
@@ -232,8 +244,8 @@ def _first(made: Tensor, layout: str, repeated: int) -> Tensor:
 
 
 def probes() -> list[PIL.Image.Image]:
-    """Two pictures like no others, so that nothing can be taken for something else."""
+    """Three pictures like no others, so that nothing can be taken for something else."""
     return [
         PIL.Image.frombytes("RGB", size, random.Random(str(size)).randbytes(size[0] * size[1] * 3))
-        for size in ((96, 64), (72, 132))
+        for size in ((96, 64), (72, 132), (84, 88))
     ]

@@ -10,7 +10,7 @@ from f2rcli.tasks.errors import InputError
 
 Parts = Sequence[str | None]  # texts, and None where a picture stands
 FORMS = ("parts", "text", "string")
-PROBE: Parts = ("f2r one", None, "f2r two", None, "f2r three")
+PROBE: Parts = ("f2r one", None, "f2r two", None, "f2r three", None, "f2r four")
 
 
 class ChatTemplate:

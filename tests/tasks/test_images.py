@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.images import ImageFolder, open_image
+from f2rcli.tasks.visible import visible
 
 
 @pytest.fixture
@@ -95,7 +96,8 @@ def test_the_folder_itself_may_be_a_link(folder: ImageFolder, tmp_path: Path) ->
 @pytest.mark.parametrize("path", ["没有.png", "图", "", "a\0b", "x" * 300, "../没有.png"])
 def test_no_such_picture(path: str, folder: ImageFolder) -> None:
     shown = f"{path[:200]}…" if len(path) > 200 else path
-    assert refusal(folder, path) == f"image {shown}: no such image under {folder.folders[0]}"
+    said = f"image {shown}: no such image under {folder.folders[0]}"
+    assert refusal(folder, path) == visible(said)
 
 
 def test_a_link_to_itself_is_no_picture(folder: ImageFolder) -> None:

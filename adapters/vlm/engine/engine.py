@@ -16,7 +16,7 @@ from f2rcli.adapters.vlm.inputs import InputBuilder, Shown, for_model
 from f2rcli.adapters.vlm.loading import Loaded
 from f2rcli.tasks.errors import InputError
 
-TRIED = 6  # tokens
+TRIED, WRONG = 12, 8  # tokens of an answer, and of a draft of it that are not its own
 NEAR, ROUNDED = 1e-3, 0.1  # differences of log-probabilities, in float32 and in half precision
 # Settings by which transformers counts padding as text, or the longest cap of a batch as everyone's.
 COUNTED = ("no_repeat_ngram_size", "min_length", "forced_eos_token_id")
@@ -164,10 +164,11 @@ class Engine:
 
 
 def _turns_with_length(base: PreTrainedModel) -> bool:
-    """Whether positions are encoded by two tables, of which the longest text of a call says which."""
+    """Whether the longest text of a call says by which table all its positions are encoded."""
     rope = getattr(base.config.get_text_config(), "rope_parameters", None) or {}
     kinds = [rope, *rope.values()]  # of all layers, or of each kind of them
-    return any(one.get("rope_type") == "longrope" for one in kinds if isinstance(one, dict))
+    turning = ("longrope", "dynamic")
+    return any(one.get("rope_type") in turning for one in kinds if isinstance(one, dict))
 
 
 def _planted(row: list[int]) -> Draft:
@@ -175,6 +176,7 @@ def _planted(row: list[int]) -> Draft:
 
     def draft(tokens: list[int]) -> list[int]:
         begin, count = len(tokens), len(tokens) % 3
-        return [*row[begin : begin + count], (row[-1] + 1) % 100]
+        following = row[begin + count] if begin + count < len(row) else row[-1]
+        return [*row[begin : begin + count], *[(following + 1) % 100] * WRONG]
 
     return draft

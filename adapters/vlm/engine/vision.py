@@ -2,7 +2,7 @@
 
 What the model makes of a picture depends on nothing but the picture, so its features are kept and
 handed to the model with every prompt in which it stands. How they are handed over is the library's own
-way (`mm_encoder_outputs`); how an architecture's features belong to its pictures is learnt from two
+way (`mm_encoder_outputs`); how an architecture's features belong to its pictures is learnt from three
 pictures, and that it then reads the same as with pixels is tried before anything is asked.
 """
 
@@ -23,7 +23,7 @@ from f2rcli.adapters.vlm.pictures import Features, Picture
 from f2rcli.tasks.errors import InputError
 
 SPLIT = ("pooler_output", "deepstack_features")  # of pictures, one under the other
-UNREAD = ("last_hidden_state", "hidden_states", "attentions")  # the tower's own, which no model reads
+UNREAD = ("hidden_state", "hidden_states", "attentions")  # endings: the tower's own, read by no model
 
 
 class Vision:
@@ -94,7 +94,7 @@ class Vision:
         pooled = output.pooler_output
         layers = [pooled, *(getattr(output, "deepstack_features", None) or ())]
         self.output, self.listed = type(output), [not isinstance(layer, Tensor) for layer in layers]
-        self.made = {k: v for k, v in output.items() if k not in SPLIT + UNREAD}
+        self.made = {k: v for k, v in output.items() if k not in SPLIT and not k.endswith(UNREAD)}
         parts = []
         for layer in layers:
             rows = [layer] if isinstance(layer, Tensor) else list(layer)
@@ -116,18 +116,18 @@ class Vision:
         return self.output(**self.made, **found)
 
     def _prove(self) -> None:
-        kind, two = self.base.config.model_type, self.builder.probe()
-        batch = for_model(self.builder.collate([two]), self.base)
+        kind, probe = self.base.config.model_type, self.builder.probe()
+        batch = for_model(self.builder.collate([probe]), self.base)
         with_pixels = reach_language(self.base, batch)
         try:
-            self.see([two])
-            batch = self.collate([two])
-            self.audit.arm([two], batch, pictures=False)
+            self.see([probe])
+            batch = self.collate([probe])
+            self.audit.arm([probe], batch, pictures=False)
             with_features = reach_language(self.base, batch)
         except Exception as error:
             line = " ".join(f"{type(error).__name__}: {error}".split())
             raise InputError(f"{kind} does not take features ({line[:200]})") from None
-        faults = [*self.audit.result(), *(image.fault for image in two.images)]
+        faults = [*self.audit.result(), *(image.fault for image in probe.images)]
         if fault := next(filter(None, faults), None):
             raise InputError(f"{kind} does not read its features as they were made ({fault})")
         if not with_pixels or not _alike(with_pixels, with_features):

@@ -10,7 +10,7 @@ from f2rcli.adapters.api.model import ENDPOINTS, APIModel
 from f2rcli.adapters.api.pacing import Patience
 
 KEY = "sk-Gehe1m-0123456789"
-QUICK = Patience(first=0.001, longest=0.01, timeout=0.3)
+QUICK = Patience(first=0.001, longest=0.01, timeout=0.8)
 MakeModel = Callable[..., APIModel]
 
 

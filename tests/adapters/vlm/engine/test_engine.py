@@ -123,7 +123,7 @@ def test_what_is_tried_tells_half_precision_apart(
     checkpoint: Path, load_vlm: LoadVLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert load_vlm(checkpoint, dtype="bfloat16").engine.drafts
-    monkeypatch.setattr(module, "NEAR", {torch.float32: -1.0})
+    monkeypatch.setattr(module, "NEAR", -1.0)
     assert load_vlm(checkpoint, dtype="bfloat16").engine.drafts
     assert not load_vlm(checkpoint, dtype="float32").engine.drafts
 
