@@ -156,9 +156,12 @@ class Engine:
         for row, (tokens, logprobs) in zip(rows, plain, strict=True):
             if row.answer.broken:
                 return "the model's distribution over tokens is not one of numbers"
-            apart = max(abs(a - b) for a, b in zip(row.answer.logprobs, logprobs, strict=True))
             whole = self.base.dtype == torch.float32
-            if apart > (NEAR if whole else ROUNDED) or (whole and row.answer.tokens != tokens):
+            pairs = zip(row.answer.tokens, tokens, strict=True)
+            same = next((place for place, (a, b) in enumerate(pairs) if a != b), TRIED)
+            compared = list(zip(row.answer.logprobs, logprobs, strict=True))[: same + 1]  # near ties too
+            apart = max(abs(a - b) for a, b in compared)
+            if apart > (NEAR if whole else ROUNDED) or (whole and same < TRIED):
                 return f"log-probabilities of drafted tokens are up to {apart:.2g} apart"
         return None
 
