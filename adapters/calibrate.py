@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from f2rcli.adapters.lexical import BM25, fragment_above
-from f2rcli.adapters.registry import ModelRow, Settings, load_rows
+from f2rcli.adapters.registry import ModelRow, Settings, check_name, load_rows
 from f2rcli.tasks import metrics
 from f2rcli.tasks.datasets import Task, file_digest
 from f2rcli.tasks.errors import InputError
@@ -74,6 +74,7 @@ def calibrated_row(
     The row says what it was chosen on, with the file's digest. Raises InputError for a model without
     a cut-off and for a task that is only for testing.
     """
+    check_name(name, "--name")
     if name in load_rows():
         raise InputError(f"the name {name} is taken", fix="give another --name")
     if row.kind not in ("bm25", "embedding"):
@@ -125,9 +126,15 @@ def _thresholds(
     folder = Path(kept["checkpoint"]).expanduser()
     if folder.is_dir():  # from wherever the row is used
         kept["checkpoint"] = str(folder.resolve())
-    kept["chosen_with"] = retriever.encoder.digest
+    kept["chosen_with"] = retriever.used
     kept["searched"] = SEARCHED_ALIKE if alike else SEARCHED
     return chosen, f1, kept
+
+
+def check_new(path: Path) -> None:
+    """Raises InputError where `write_row` could not write, before hours of choosing."""
+    write_row(path, "")
+    path.unlink()
 
 
 def write_row(path: Path, row: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from f2rcli.tasks.datasets import SHIPPED, file_digest
-from f2rcli.tasks.errors import InputError
+from f2rcli.tasks.errors import InputError, cut
 
 WANTED = ("*.json", "*.safetensors", "*.txt", "*.jinja", "*.model")
 PICKLED = "pytorch_model.bin"
@@ -37,6 +37,8 @@ def find_checkpoint(
         folder = Path(str(resources.files("f2rcli.adapters"))) / "checkpoints" / name[len(SHIPPED) :]
     else:
         folder = Path(os.path.expanduser(name))  # noqa: PTH111 - Path's raises for an unknown user
+    if folder.is_file():
+        raise InputError("a file, not a checkpoint", where=name, fix="give the folder that it is in")
     if release and not folder.is_dir():
         raise InputError(
             f"no folder {name} here",
@@ -96,6 +98,38 @@ def _from_hub(name: str, option: str, pickled: bool, fetch: bool, more: tuple[st
     if cached:  # of an architecture that needs no code of its own, or there is no network
         return cached
     raise missing
+
+
+def hush() -> None:
+    """Lets transformers print neither bars nor warnings: what matters is an error of ours."""
+    import transformers
+
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def unusable(what: str, error: Exception, folder: Path) -> InputError:
+    """Of a part of a checkpoint what its reader, which may raise anything, says against it."""
+    if "trust_remote_code" in str(error):
+        return InputError(f"{what}: it needs code of its own, which f2r does not run", where=str(folder))
+    return InputError(f"{what}: {cut(error)}", where=str(folder))
+
+
+def check_weights(info: dict[str, Any], folder: Path) -> None:
+    """Raises InputError for what transformers would fill with random numbers, by its loading info."""
+    lacking = [*info["missing_keys"], *info["mismatched_keys"]]
+    if not lacking:
+        return
+    first = min(lacking, key=str)
+    if not isinstance(first, str):
+        name, there, wanted = first
+        sizes = [" × ".join(map(str, shape)) for shape in (there, wanted)]
+        first = f"{name} ({sizes[0]}; config.json makes it {sizes[1]})"
+    raise InputError(
+        f"{len(lacking)} weights are missing or of another shape, such as {first}",
+        where=str(folder),
+        fix="fetch the checkpoint again, or check that config.json belongs to it",
+    )
 
 
 def folder_digest(folder: Path, *, deep: bool = False, code: bool = False) -> str:

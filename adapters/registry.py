@@ -3,6 +3,7 @@
 Rows are data (models.toml, and a file of the user's); adapters are imported only when one is built.
 """
 
+import os
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -14,13 +15,13 @@ from f2rcli.adapters.retriever import Retriever
 from f2rcli.adapters.rules import (
     API_KINDS,
     KINDS,
+    NAME,
     NEEDED,
     SHARED,
     VARIABLE,
     dotted,
     flaw_of_request,
 )
-from f2rcli.tasks.datasets import file_digest
 from f2rcli.tasks.errors import InputError
 
 if TYPE_CHECKING:
@@ -64,13 +65,6 @@ class ModelRow:
     sizes: dict[str, str] = field(default_factory=dict)
     checked: str = "not checked"
 
-    def identity(self) -> dict[str, Any]:
-        """What of the row itself answers depend on; the rest is for its retriever to say."""
-        if self.kind != "python":
-            return {"kind": self.kind}
-        code = file_digest(Path(self.settings["file"]))
-        return {"kind": self.kind, "class": self.settings["class"], "file_digest": code}
-
     def adapted(self, adapter: str) -> "ModelRow":
         """The same under an adapter, which shows in its name and its training."""
         return replace(self, name=f"{self.name}+{Path(adapter).name}", trained="adapter")
@@ -109,7 +103,15 @@ def _parse_rows(text: str, where: str) -> dict[str, ModelRow]:
     return {name: _parse_row(name, table, where) for name, table in tables.items()}
 
 
+def check_name(name: str, place: str) -> None:
+    """Raises InputError for what cannot be typed as the name of a row, or means something else."""
+    what, fits = NAME
+    if not fits(name):
+        raise InputError(f"{name!r} is not {what}", where=place)
+
+
 def _parse_row(name: str, table: Any, where: str) -> ModelRow:
+    check_name(name, where)
     place = f"{where}, row {name}"
     kind = table.get("kind") if isinstance(table, dict) else None
     if not isinstance(kind, str) or kind not in KINDS:
@@ -124,7 +126,9 @@ def _parse_row(name: str, table: Any, where: str) -> ModelRow:
             raise InputError(f"{told} is not {rules[key][0]}", where=place)
     settings = {key: value for key, value in table.items() if key in KINDS[kind]}
     if kind == "python" and "file" in settings:  # from where the row is, not from where f2r runs
-        settings["file"] = str(Path(where).parent / settings["file"])
+        settings["file"] = str(Path(where).parent / _at_home(settings["file"]))
+    if "top_k" in settings and "utterance_threshold" in settings:
+        raise InputError("says both thresholds and top_k", where=place, fix="leave one of them out")
     sizes = table.get("sizes", {})
     if sizes:
         if table.get("size") not in sizes:
@@ -152,7 +156,7 @@ def find_row(name: str, rows: dict[str, ModelRow]) -> ModelRow:
         return ModelRow(name, head, "unknown", settings={"model": tail})
     file, _, cls = name.rpartition(":")
     if file.endswith(".py") and cls:
-        return ModelRow(name, "python", "own", settings={"file": file, "class": cls})
+        return ModelRow(name, "python", "own", settings={"file": _at_home(file), "class": cls})
     if head in rows and tail in rows[head].sizes:
         row = rows[head]
         settings = {**row.settings, "checkpoint": row.sizes[tail]}
@@ -164,6 +168,11 @@ def find_row(name: str, rows: dict[str, ModelRow]) -> ModelRow:
         fix="`f2r models` lists the names; hf:PATH is any checkpoint, embed:PATH any encoder, "
         "openai:NAME or anthropic:NAME a model behind an API, file.py:Class a class of yours",
     )
+
+
+def _at_home(file: str) -> str:
+    """With `~` as a shell would have it."""
+    return os.path.expanduser(file)  # noqa: PTH111 - Path's raises for an unknown user
 
 
 def build(row: ModelRow, settings: Settings) -> Retriever:

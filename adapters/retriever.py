@@ -1,10 +1,12 @@
 """The one interface that every model is behind."""
 
+import operator
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.tags import render_answer
 from f2rcli.tasks.types import Fragment, Request, Retrieval
 
@@ -40,7 +42,8 @@ class Retriever(ABC):
         """
 
     def identity(self) -> dict[str, Any]:
-        """Everything that answers depend on (digests, decoding): a run resumes only under the same."""
+        """Everything that answers depend on (settings, digests of weights, decoding): a run resumes only
+        under the same. What is in a file of one's own and the modules beside it is in it anyway."""
         return {}
 
     def recall(self, attempts: Iterable[Retrieval]) -> None:  # noqa: B027 (few need it)
@@ -52,8 +55,22 @@ class Retriever(ABC):
 
 
 def found(request: Request, fragment: Fragment) -> Retrieval:
-    """The retrieval of a retriever that gives ids and no text of its own."""
-    return Retrieval(request.id, text=render_answer(fragment))
+    """The retrieval of a retriever that gives ids (also NumPy's) and no text of its own.
+
+    Raises InputError for an id that is not a whole number from 0.
+    """
+    ids = Fragment(*(frozenset(map(_id, some)) for some in (fragment.utterances, fragment.images)))
+    return Retrieval(request.id, text=render_answer(ids))
+
+
+def _id(given: Any) -> int:
+    try:
+        number = -1 if isinstance(given, bool) else operator.index(given)
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise InputError(f"{given!r} ({type(given).__name__}) is no id: ids are whole numbers from 0")
+    return number
 
 
 def seeded(seed: int, request: Request) -> random.Random:

@@ -7,6 +7,10 @@ from typing import Any
 
 Rule = tuple[str, Callable[[Any], bool]]
 TEXT: Rule = ("text", lambda value: isinstance(value, str) and bool(value))
+NAME: Rule = (  # a colon would make it one of hf:PATH, NAME:SIZE, file.py:Class …
+    "a name: one line of text without a colon",
+    lambda value: bool(value) and value == value.strip() and value.isprintable() and ":" not in value,
+)
 COUNT: Rule = ("a whole number above 0", lambda value: type(value) is int and value > 0)
 SHARE: Rule = ("a number from 0 to 1", lambda value: type(value) in (int, float) and 0 <= value <= 1)
 COSINE: Rule = ("a number from -1 to 1", lambda value: type(value) in (int, float) and -1 <= value <= 1)

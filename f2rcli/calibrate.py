@@ -46,14 +46,19 @@ def command(
     out: Path,
 ) -> None:
     """Choose a retriever's cut-off or thresholds on data that is not the test's, as a model row."""
-    from f2rcli.adapters.calibrate import calibrated_row, write_row
+    from f2rcli.adapters.calibrate import calibrated_row, check_new, write_row
     from f2rcli.adapters.registry import find_row, load_rows
     from f2rcli.progress import Reporter
     from f2rcli.tasks.datasets import load_task
 
+    check_new(out)
     row, data = find_row(model, load_rows(registry)), load_task(task, data_root)
-    with Reporter(quiet=False).run(f"{row.name} on {data.name}") as progress:
+    reporter = Reporter(quiet=False)
+    with reporter.run(f"{row.name} on {data.name}") as progress:
         made = calibrated_row(row, data, name, limit=limit, device=device, on_progress=progress)
+    if data.tested:
+        marked = f"tables will mark the scores of {name!r} on it"
+        reporter.warn(f"{data.name} is what models are tested on: {marked}")
     write_row(out, made.row)
     chosen = ", ".join(f"{SAID[key]} {value:{FORMAT[key]}}" for key, value in made.chosen.items())
     click.echo(

@@ -95,7 +95,7 @@ if TYPE_CHECKING:
 )
 @click.option("--allow-outside-images", is_flag=True, help="Let image paths leave the data's folder.")
 @click.option("--modality", is_flag=True, help="Also tables of utterances and of images.")
-@click.option("--quiet", is_flag=True, help="No progress.")
+@click.option("--quiet", is_flag=True, help="No progress; warnings only.")
 def command(models: tuple[str, ...], tasks: tuple[str, ...], **options: Any) -> int:
     """Run models on tasks and print a table.
 
@@ -116,7 +116,7 @@ def command(models: tuple[str, ...], tasks: tuple[str, ...], **options: Any) -> 
     )
     rows = api.prepare(rows, options)
     processes.check(rows, options["device"])
-    reporter = Reporter(quiet=options["quiet"] or not processes.first)
+    reporter = Reporter(quiet=options["quiet"], silent=not processes.first)
     options["note"] = reporter.note
     selections = chosen.selections_of(tasks or chosen.default_tasks(options, reporter), options)
     for selection in selections:
@@ -152,10 +152,11 @@ def _rows(models: tuple[str, ...], options: dict[str, Any]) -> "list[ModelRow]":
     embedding = [row for row in rows if row.kind == "embedding"]
     if options["top_k"] and not embedding:
         raise click.UsageError("--top-k needs a model of kind embedding")
-    for row in embedding:  # before any other has run
+    if embedding:  # before any other has run
         from f2rcli.adapters.embedding import choose_rule
 
-        choose_rule(row, options["top_k"])
+        for row in embedding:
+            choose_rule(row, options["top_k"])
     if not options["adapter"]:
         return rows
     if [row.kind for row in rows].count("transformers") != 1:
@@ -183,6 +184,7 @@ def _run(
     import gc
 
     from f2rcli.adapters.registry import build
+    from f2rcli.results.cautions import cautions
     from f2rcli.results.evaluate import evaluate
 
     if row.kind == "transformers":
@@ -193,10 +195,8 @@ def _run(
         selections = [selection.with_images() for selection in selections]
     runs = []
     for selection in selections:
-        chosen_on = row.settings.get("chosen_on")
-        if chosen_on and selection.file_digest() in chosen_on:
-            chosen = "cut-off was" if row.kind == "bm25" else "thresholds were"
-            reporter.note(f"{row.name}: its {chosen} chosen on {selection.task.path} itself")
+        for caution in cautions(row, retriever, selection):
+            reporter.warn(f"{row.name} on {selection.task.name}: {caution}")
         with reporter.run(f"{row.name} on {selection.task.name}") as progress:
             runs.append(evaluate(row, retriever, selection, options["out"], progress, processes))
     del retriever

@@ -54,7 +54,8 @@ def _check(name: str, rows: "dict[str, ModelRow]", options: dict[str, Any]) -> i
 
     row = find_row(name, rows)
     if row.kind != "transformers":
-        raise click.UsageError(f"--check is for checkpoints, and {name} is none")
+        what = f"--check is for vision-language checkpoints, and {name} is of kind {row.kind}"
+        raise click.UsageError(what)
     from f2rcli.adapters.vlm import VLM
     from f2rcli.adapters.vlm.planting import check
 

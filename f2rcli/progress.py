@@ -11,14 +11,21 @@ LOG_EVERY = 30  # seconds between lines where there is no terminal
 
 
 class Reporter:
-    """Makes the progress callbacks of runs: `progress(done, total)`."""
+    """Makes the progress callbacks of runs: `progress(done, total)`. One that is `silent`, of another
+    process than the first, gives no warnings either."""
 
-    def __init__(self, *, quiet: bool) -> None:
-        self.quiet = quiet
+    def __init__(self, *, quiet: bool, silent: bool = False) -> None:
+        self.quiet = quiet or silent
+        self.silent = silent
 
     def note(self, line: str) -> None:
         if not self.quiet:
             print(visible(line), file=sys.stderr, flush=True)
+
+    def warn(self, line: str) -> None:
+        """What a score is not to be read without."""
+        if not self.silent:
+            print(f"f2r: {visible(line)}", file=sys.stderr, flush=True)
 
     @contextlib.contextmanager
     def run(self, title: str) -> Iterator[Callable[[int, int], None]]:

@@ -2,16 +2,14 @@
 
 import contextlib
 import json
-import sys
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from f2rcli.adapters.own import OWN_MODULE
 from f2rcli.adapters.registry import ModelRow
 from f2rcli.adapters.retriever import Retriever
+from f2rcli.results.cautions import cautions
 from f2rcli.results.derive import derive, rescore
 from f2rcli.results.processes import Processes
 from f2rcli.results.provenance import software
@@ -44,7 +42,7 @@ def evaluate(
         selection = selection.with_images()
     identity = _as_json(
         {
-            "model": {**row.identity(), **retriever.identity()},
+            "model": {"kind": row.kind, **retriever.identity()},
             **selection.identity(),
             "images": selection.images_digest() if retriever.uses_images else None,
             "max_turns": retriever.max_turns,
@@ -59,6 +57,7 @@ def evaluate(
         "settings": row.settings,
         **selection.describe(retriever.uses_images),
         "identity": identity,
+        "cautions": cautions(row, retriever, selection),
     }
     with run.locked() if processes.first else contextlib.nullcontext():
         if processes.first:
@@ -74,7 +73,7 @@ def evaluate(
                 where=str(run.path),
                 fix="all need the same data and checkpoint, and an --out that each of them sees",
             )
-        _ask(run, retriever, selection.requests, on_progress, processes)
+        _ask(run, row.name, retriever, selection.requests, on_progress, processes)
         if processes.first:
             run.repair()
             derive(run, selection.requests, retriever.max_turns, selection.vectors)
@@ -84,6 +83,7 @@ def evaluate(
 
 def _ask(
     run: RunFolder,
+    name: str,
     retriever: Retriever,
     requests: list[Request],
     on_progress: Progress,
@@ -108,9 +108,9 @@ def _ask(
     with run.appending(processes.index) as answers:
         unanswered = {request.id for request in own}
         asked = [request if retriever.sees_gold else request.without_gold() for request in own]
-        for retrieval in _located(retriever, asked) if asked else ():
+        for retrieval in retriever.retrieve(asked) if asked else ():
             if flaw := flaw_of(retrieval, unanswered):
-                raise InputError(f"{type(retriever).__name__} yielded {flaw}")
+                raise InputError(f"{name} yielded {flaw}")
             unanswered.remove(retrieval.request)
             if retrieval.text is None and retrieval.failure is None:
                 nothing = Failure("error", "neither text nor a failure")
@@ -123,26 +123,6 @@ def _ask(
                     Retrieval(request.id, failure=Failure("error", "the model gave no answer"))
                 )
     processes.end(lambda answered: on_progress(done + answered, total))
-
-
-def _located(retriever: Retriever, asked: list[Request]) -> Iterator[Any]:
-    """What the retriever yields; an exception in a class of the user's own says where it came from."""
-    try:
-        yield from retriever.retrieve(asked)
-    except Exception as error:
-        name = type(retriever).__module__
-        frames = [
-            frame
-            for frame in traceback.extract_tb(error.__traceback__)
-            if frame.filename == getattr(sys.modules.get(name), "__file__", None)
-        ]
-        if isinstance(error, InputError) or not name.startswith(OWN_MODULE) or not frames:
-            raise
-        raise InputError(
-            f"{type(error).__name__}: {error}",
-            where=f"{frames[-1].filename}:{frames[-1].lineno}",
-            fix="the answers before it are kept",
-        ) from error
 
 
 def _as_json(identity: dict[str, Any], name: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 from f2rcli.results import similarity
+from f2rcli.results.cautions import caution_notes
 from f2rcli.results.cells import HEADERS, Cell, Column, Line, Panel, Sheet, defined, remarks
 from f2rcli.results.evaluate import rebuild
 from f2rcli.results.lengths import by_length
@@ -35,7 +36,7 @@ def lay_out(table: Table, layout: Layout, tests: Significance | None = None) -> 
     notes = basis(table)
     if layout == "coherence":
         notes += similarity.notes(table)
-    notes += table.notes
+    notes += [*caution_notes(table.rows), *table.notes]
     if layout == "ablation":
         notes.append(f"Δ: difference from {_full(table, tests).model}, in points")
     for panel in panels:

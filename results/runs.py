@@ -11,11 +11,11 @@ import filelock
 
 from f2rcli.results.answers import Appender, drop_torn_line, gather, now
 from f2rcli.results.writing import write_json
-from f2rcli.tasks.errors import InputError
+from f2rcli.tasks.errors import InputError, cut
 from f2rcli.tasks.logprobs import are_logprobs
 from f2rcli.tasks.probes import NEEDS
 from f2rcli.tasks.scoring import PROTOCOLS
-from f2rcli.tasks.types import FAILURE_KINDS, Failure, Retrieval, digest
+from f2rcli.tasks.types import FAILURE_KINDS, Failure, Request, Retrieval, digest
 
 RECORD, ANSWERS, PREDICTIONS, SCORES, CURVE = (
     "run.json",
@@ -90,6 +90,7 @@ class RunFolder:
 
     def begin(self, description: dict[str, Any], environment: dict[str, Any]) -> None:
         """Write run.json, or note in an existing one that another session goes on with it."""
+        cautions = description.get("cautions", [])
         session = {"started": now(), "finished": None, "environment": environment}
         if self.is_one(self.path):
             record = self._read()
@@ -97,6 +98,7 @@ class RunFolder:
                 raise InputError("holds another run", where=str(self.path), fix="move it away")
         else:
             record = {**description, "started": session["started"], "sessions": []}
+        record["cautions"] = list(dict.fromkeys([*record.get("cautions", []), *cautions]))
         record["finished"] = None
         record["encoder"] = description.get("encoder")  # the last one's: no answer depends on it
         record["sessions"].append(session)
@@ -157,6 +159,7 @@ def _is_record(record: Any) -> bool:
         task, model, identity = record["task"], record["model"], record["identity"]
         texts = [task["name"], task["title"], task["path"], task["protocol"], *task["image_folders"]]
         texts += [model["name"], model["trained"], identity["data"], identity["prompts"]]
+        texts += record.get("cautions", [])
         record["finished"], task["named"], task["limit"], identity["images"], identity["max_turns"]
         return (
             all(isinstance(text, str) for text in texts)
@@ -191,8 +194,10 @@ def _retrieval(line: dict[str, Any]) -> Retrieval:
 def flaw_of(attempt: Any, asked: Container[str]) -> str | None:
     """What keeps an attempt from being a `Retrieval` of one of the requests asked, in words."""
     if not isinstance(attempt, Retrieval):
-        return f"{attempt!r}, which is no Retrieval"
-    name = f"an answer to {attempt.request!r}"
+        return f"{cut(repr(attempt))}, which is no Retrieval"
+    if isinstance(attempt.request, Request):
+        return "a Retrieval of a whole Request: `request` must be its id"
+    name = f"an answer to {cut(repr(attempt.request))}"
     if not isinstance(attempt.request, str) or attempt.request not in asked:
         return f"{name}, which was not asked or is answered already"
     if attempt.text is not None and not isinstance(attempt.text, str):
@@ -200,7 +205,7 @@ def flaw_of(attempt: Any, asked: Container[str]) -> str | None:
     failure = attempt.failure
     known = isinstance(failure, Failure) and failure.kind in FAILURE_KINDS
     if failure is not None and not (known and isinstance(failure.message, str)):
-        return f"{name} with a failure of no known kind: {failure!r}"
+        return f"{name} with a failure of no known kind: {cut(repr(failure))}"
     try:
         json.dumps(attempt.details)
     except (TypeError, ValueError):

@@ -37,6 +37,7 @@ class TaskRow:
     files: tuple[str, ...]
     source: str
     encoder: str = NO_ENCODER
+    tested: bool = False
     test_only: bool = False
 
     @property
@@ -80,7 +81,8 @@ class Task:
     """A dataset that is there: where, and under which name and protocol its scores are shown.
 
     `encoder` measures relevance and coherence on it; `named`: it stands for a row of tasks.toml,
-    rather than for a file of somebody's own.
+    rather than for a file of somebody's own; `tested`: models are compared on it, so that who chooses
+    something on it is told.
     """
 
     name: str
@@ -91,6 +93,7 @@ class Task:
     template: PromptTemplate | None = None
     encoder: str = NO_ENCODER
     named: bool = False
+    tested: bool = False
     test_only: bool = False
 
     def requests(self, warnings: list[str] | None = None) -> Iterator[Request]:
@@ -199,6 +202,7 @@ def load_tasks(
                 template=template,
                 encoder=row.encoder if row else alike[0].encoder if alike else OWN_ENCODER,
                 named=row is not None,
+                tested=any(other.tested for other in alike),
                 test_only=any(other.test_only for other in alike),
             )
         )

@@ -25,3 +25,9 @@ class InputError(Exception):
         head = f"{self.where}: {self.what}" if self.where else self.what
         line = f"{head}; {self.fix}" if self.fix else head
         return visible(" ".join(line.split()))  # one line, whatever a file or a library put into it
+
+
+def cut(said: object, length: int = 200) -> str:
+    """What a library says, for a line of ours: in one line, and no more of it than is read."""
+    line = " ".join(str(said).split()) or type(said).__name__
+    return line if len(line) <= length else f"{line[:length].rstrip()} …"

@@ -48,8 +48,8 @@ class EmbeddingRetriever(Retriever):
 
     @classmethod
     def load(cls, row: ModelRow, settings: Settings) -> Self:
-        """Raises InputError if the checkpoint is not there, is not the one that the row's thresholds
-        were chosen with, or if there is nothing to select by."""
+        """Raises InputError if the checkpoint is not there, if it or its use is not what the row's
+        thresholds were chosen with, or if there is nothing to select by."""
         return cls._with_rule(row, settings, choose_rule(row, settings.top_k))
 
     @classmethod
@@ -62,13 +62,6 @@ class EmbeddingRetriever(Retriever):
         prompts = {name: row.settings.get(name) for name in PROMPTS}
         options = Options(settings.device, settings.dtype, **prompts)
         encoder = open_encoder(row.settings["checkpoint"], row.name, options)
-        chosen_with = row.settings.get("chosen_with")
-        if isinstance(rule, Thresholds) and chosen_with not in (None, encoder.digest):
-            raise InputError(
-                "its thresholds were chosen with another checkpoint, or another use of it",
-                where=row.name,
-                fix=f"`f2r calibrate --model {row.name} …` chooses new ones; or give --top-k",
-            )
         if isinstance(rule, Thresholds) and not encoder.sees_pictures:
             rule = Thresholds(rule.utterances, rule.utterances)
         sources = {
@@ -77,7 +70,20 @@ class EmbeddingRetriever(Retriever):
             "device": device_of(settings.device),
             "batch_size": encoder.at_once,
         }
-        return cls(encoder, rule, row.settings.get("context", 0), sources)
+        made = cls(encoder, rule, row.settings.get("context", 0), sources)
+        if isinstance(rule, Thresholds) and row.settings.get("chosen_with") not in (None, made.used):
+            raise InputError(
+                "its thresholds were chosen with another checkpoint, or another use of it (prompts, "
+                "precision, context)",
+                where=row.name,
+                fix=f"`f2r calibrate --model {row.name} …` chooses new ones; or give --top-k",
+            )
+        return made
+
+    @property
+    def used(self) -> str:
+        """What similarities depend on beside the texts and pictures: thresholds are for no other."""
+        return self.encoder.digest + (f", context {self.context}" if self.context else "")
 
     def identity(self) -> dict[str, Any]:
         found = {"encoder": self.encoder.digest, "context": self.context}

@@ -23,10 +23,6 @@ class CLIP(Towers):
         found: torch.Tensor = self._model.get_text_features(**tokens).pooler_output
         return found
 
-    def see(self, pictures: Tensors) -> torch.Tensor:
-        found: torch.Tensor = self._model.get_image_features(**pictures).pooler_output
-        return found
-
     @property
     def model_class(self) -> Any:
         from transformers import CLIPModel

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from f2rcli.adapters.checkpoints import unusable
 from f2rcli.adapters.encoders.encoder import Embedding, Encoder, Options
 from f2rcli.adapters.encoders.pretrained import (
     device_of,
@@ -18,7 +19,6 @@ from f2rcli.adapters.encoders.pretrained import (
     unit_rows,
     vectors_digest,
 )
-from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.images import open_image
 
 LIMIT = 1800  # tokens of a text; GME's own limit of a whole prompt
@@ -91,7 +91,7 @@ class LastToken(Encoder):
             with torch.inference_mode():
                 states = self._model.model(**inputs, use_cache=False).last_hidden_state
         except (ValueError, RuntimeError) as error:  # such as a picture of absurd shape, or no memory
-            raise InputError(f"cannot embed: {error}", where=str(self.folder)) from None
+            raise unusable("cannot embed", error, self.folder) from None
         last = inputs["attention_mask"].sum(-1) - 1
         return unit_rows(states[torch.arange(len(prompts), device=states.device), last], self.folder)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from f2rcli.adapters.checkpoints import folder_digest
+from f2rcli.adapters.checkpoints import check_weights, folder_digest, hush, unusable
 from f2rcli.tasks.errors import InputError
 from f2rcli.tasks.types import digest
 
@@ -46,12 +46,9 @@ def vectors_digest(folder: Path, *, deep: bool = False, **used: str | None) -> s
 
 def load_model(folder: Path, model_class: Any, device: str, dtype: str = "float32") -> Any:
     """Raises InputError for weights that are missing, of another shape or of another architecture."""
-    import transformers
-
     from f2rcli.adapters.vlm.loading import DTYPES
 
-    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    hush()
     try:
         found: Any = model_class.from_pretrained(
             folder,
@@ -62,13 +59,9 @@ def load_model(folder: Path, model_class: Any, device: str, dtype: str = "float3
             output_loading_info=True,
         )
     except Exception as error:  # a faulty file makes its reader raise anything
-        raise InputError(f"cannot be loaded: {error}", where=str(folder)) from None
+        raise unusable("cannot be loaded", error, folder) from None
     model, info = found
-    if lacking := sorted([*info["missing_keys"], *info["mismatched_keys"]], key=str):
-        raise InputError(  # transformers would fill them with random numbers
-            f"{len(lacking)} weights are missing or of another shape, such as {lacking[0]}",
-            where=str(folder),
-        )
+    check_weights(info, folder)
     return model.eval().to(device)
 
 
@@ -78,12 +71,13 @@ def load_tokenizer(folder: Path) -> Any:
 
     from f2rcli.adapters.vlm.processor import TOKENIZERS
 
+    hush()
     if not any((folder / name).is_file() for name in TOKENIZERS):  # or it would be an empty one
         raise InputError("no tokenizer in it", where=str(folder))
     try:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:
-        raise InputError(f"its tokenizer cannot be loaded: {error}", where=str(folder)) from None
+        raise unusable("its tokenizer cannot be loaded", error, folder) from None
 
 
 def load_image_processor(folder: Path, processor_class: Any) -> Any:
@@ -91,8 +85,7 @@ def load_image_processor(folder: Path, processor_class: Any) -> Any:
     try:
         return processor_class.from_pretrained(folder)
     except Exception as error:
-        what = f"its image processor cannot be loaded: {error}"
-        raise InputError(what, where=str(folder)) from None
+        raise unusable("its image processor cannot be loaded", error, folder) from None
 
 
 def unit_rows(found: torch.Tensor, folder: Path) -> Any:

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from f2rcli.adapters.checkpoints import hush, unusable
 from f2rcli.adapters.encoders.encoder import Embedding, Encoder, Options
 from f2rcli.adapters.encoders.pretrained import device_of, lengths, unit_rows, vectors_digest
 from f2rcli.tasks.errors import InputError
@@ -62,6 +63,7 @@ class Sentences(Encoder):
         import torch
         from sentence_transformers import SentenceTransformer
 
+        hush()
         try:
             return SentenceTransformer(
                 str(self.folder),
@@ -71,4 +73,4 @@ class Sentences(Encoder):
                 model_kwargs={"dtype": torch.float32},
             ).eval()
         except Exception as error:  # a faulty file makes its reader raise anything
-            raise InputError(f"cannot be loaded: {error}", where=str(self.folder)) from None
+            raise unusable("cannot be loaded", error, self.folder) from None

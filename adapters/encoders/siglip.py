@@ -26,10 +26,6 @@ class SigLIP(Towers):
         found: torch.Tensor = self._model.get_text_features(input_ids=tokens["input_ids"]).pooler_output
         return found
 
-    def see(self, pictures: Tensors) -> torch.Tensor:
-        found: torch.Tensor = self._model.get_image_features(**pictures).pooler_output
-        return found
-
     @property
     def model_class(self) -> Any:
         from transformers import AutoModel

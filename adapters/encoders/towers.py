@@ -84,9 +84,10 @@ class Towers(Encoder):
     def read(self, tokens: Tensors) -> torch.Tensor:
         """Texts × dimensions."""
 
-    @abstractmethod
     def see(self, pictures: Tensors) -> torch.Tensor:
         """Pictures × dimensions, or pictures × vectors × dimensions."""
+        found: torch.Tensor = self._model.get_image_features(**pictures).pooler_output
+        return found
 
     @property
     @abstractmethod

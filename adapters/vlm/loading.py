@@ -21,9 +21,10 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as KNOWN,
 )
 
+from f2rcli.adapters.checkpoints import check_weights, hush, unusable
 from f2rcli.adapters.vlm.processor import load_processor
 from f2rcli.adapters.vlm.remote import MODELS, own_code, remote_class
-from f2rcli.tasks.errors import InputError
+from f2rcli.tasks.errors import InputError, cut
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -56,10 +57,11 @@ def choose_device(device: str | None) -> str:
     if device == "auto":
         return device
     try:
-        torch.empty(0, device=device)
+        nothing = torch.empty(0, device=device).is_meta and "tensors there have no values"
     except (RuntimeError, AssertionError) as error:
-        line = str(error).splitlines()[0]
-        raise InputError(f"no device {device!r}: {line}", fix="cpu always works") from None
+        nothing = cut(error)
+    if nothing:
+        raise InputError(f"no device {device!r}: {nothing}", fix="cpu always works")
     return device
 
 
@@ -76,8 +78,7 @@ def load(
 
     `trust_code` lets code run that comes with the checkpoint, where transformers has none of its own.
     """
-    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    hush()
     config = _config(folder, trust_code)
     code = config.model_type not in KNOWN
     choice = _dtype(dtype, device)
@@ -97,14 +98,9 @@ def load(
             output_loading_info=True,
         )
     except Exception as error:  # a faulty file makes its reader raise anything
-        raise InputError(f"cannot be loaded: {error}", where=str(folder)) from None
+        raise unusable("cannot be loaded", error, folder) from None
     base, info = found
-    if lacking := sorted([*info["missing_keys"], *info["mismatched_keys"]], key=str):
-        raise InputError(  # transformers would fill them with random numbers
-            f"{len(lacking)} weights are missing or of another shape, such as {lacking[0]}",
-            where=str(folder),
-            fix="fetch the checkpoint again, or check that config.json belongs to it",
-        )
+    check_weights(info, folder)
     base.eval()
     model = _with_adapter(base, adapter) if adapter else base
     return Loaded(model, base, processor, _generation(folder, base), code)
@@ -132,8 +128,7 @@ def _generation(folder: Path, base: PreTrainedModel) -> GenerationConfig:
             raise ValueError(f"eos_token_id {generation.eos_token_id!r} is no token's number")
         return generation
     except Exception as error:
-        what = f"generation_config.json cannot be used: {error}"
-        raise InputError(what, where=str(folder)) from None
+        raise unusable("generation_config.json cannot be used", error, folder) from None
 
 
 def _config(folder: Path, trust_code: bool) -> Any:
@@ -155,7 +150,7 @@ def _config(folder: Path, trust_code: bool) -> Any:
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"config.json cannot be used: {error}", where=str(folder)) from None
+        raise unusable("config.json cannot be used", error, folder) from None
     if not foreign and config.model_type not in KNOWN:
         raise InputError(
             f"{config.model_type} is no vision-language architecture of "
@@ -184,8 +179,7 @@ def _with_adapter(base: PreTrainedModel, folder: Path) -> Any:
         with safe_open(folder / "adapter_model.safetensors", "pt") as file:
             there = set(file.keys())
     except Exception as error:
-        line = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(f"does not fit the base: {line}", where=str(folder)) from None
+        raise unusable("does not fit the base", error, folder) from None
     # PEFT would look a name up on the hub, to see whether the base's vocabulary was another
     model.peft_config["default"].base_model_name_or_path = None
     wanted = set(get_peft_model_state_dict(model))

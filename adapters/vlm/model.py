@@ -149,15 +149,13 @@ class VLM(Retriever):
         limit = getattr(self.base.config.get_text_config(), "max_position_embeddings", None)
         for request in batch:
             try:
-                one = self.inputs.build(request)
+                one, cap = self.inputs.build(request), self._token_cap(request)
+                if limit and len(one.ids) + cap > limit:
+                    what = f"a prompt of {len(one.ids)} tokens and an answer of {cap} do not fit into"
+                    fix = "take a smaller --max-new-tokens or --max-pixels, or another checkpoint"
+                    raise InputError(f"{what} the model's {limit} positions", fix=fix)
             except InputError as error:
-                failed.append(_failed(request, str(error)))
-                continue
-            length, cap = len(one.ids), self._token_cap(request)
-            if limit and length + cap > limit:
-                fits = f"do not fit into the model's {limit} positions"
-                what = f"a prompt of {length} tokens and an answer of {cap} {fits}"
-                failed.append(_failed(request, what))
+                failed.append(_failed(request, str(error), lasting=True))
             else:
                 ready.append(one)
         return ready, failed
@@ -245,6 +243,7 @@ class VLM(Retriever):
         return len(self.tokenizer(longest)["input_ids"]) + SPARE_TOKENS
 
 
-def _failed(request: Request, message: str) -> Retrieval:
+def _failed(request: Request, message: str, *, lasting: bool = False) -> Retrieval:
     line = " ".join(message.split())
-    return Retrieval(request.id, failure=Failure("error", line[:500]))
+    details = {"lasting": True} if lasting else {}
+    return Retrieval(request.id, failure=Failure("error", line[:500]), details=details)

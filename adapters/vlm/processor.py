@@ -10,6 +10,7 @@ from transformers.image_utils import SizeDict
 from transformers.models.auto.auto_mappings import PROCESSOR_MAPPING_NAMES
 from transformers.models.auto.processing_auto import processor_class_from_name
 
+from f2rcli.adapters.checkpoints import unusable
 from f2rcli.adapters.vlm.remote import remote_class
 from f2rcli.tasks.errors import InputError
 
@@ -49,8 +50,11 @@ def load_processor(folder: Path, model_type: str, max_pixels: int | None, *, cod
     try:
         processor: ProcessorMixin = _without_video(full).from_pretrained(folder, trust_remote_code=code)
     except Exception as error:
-        line = " ".join(str(error).split())
-        raise InputError(f"processor cannot be loaded: {line}", where=str(folder)) from None
+        raise unusable("processor cannot be loaded", error, folder) from None
+    if getattr(processor, "patch_size", ...) is None:
+        there = (folder / "processor_config.json").is_file()
+        what = "does not say patch_size" if there else "is missing"
+        raise InputError(f"processor_config.json {what}", where=str(folder), fix="fetch it again")
     for part in ("image_processor", "tokenizer", "image_token"):
         if getattr(processor, part, None) is None:
             what = f"its processor has no {part}: f2r cannot put pictures into its prompts"

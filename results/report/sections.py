@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from f2rcli.results.baseline import is_baseline
+from f2rcli.results.cautions import recorded
 from f2rcli.results.compare import Comparison, compare, corrected
 from f2rcli.results.labels import run_name
 from f2rcli.results.lengths import by_length
@@ -75,7 +76,7 @@ class Section:
 def read_sections(
     paths: Iterable[Path], protocol: Protocol | None = None, against: str | None = None
 ) -> tuple[list[Section], list[str]]:
-    """Sections, and notes on unfinished runs that cannot be shown.
+    """Sections, and notes on unfinished runs that cannot be shown and on how to read others.
 
     `protocol` overrides the tasks' own; `against` names the column that the others are compared with
     (the first of a section where it is None). Raises InputError for what cannot be read, and where
@@ -123,6 +124,9 @@ def _column(path: Path, notes: list[str]) -> Column | None:
         name, task = record["model"]["name"], record["task"]["name"]
         notes.append(f"{name} on {task} is not shown: {error}")
         return None
+    if record:
+        name = f"{run_name(record)} on {record['task']['name']}"
+        notes += [f"{name}: {caution}" for caution in recorded(record)]
     lines = [dict(entry.value) for entry in read_values(path / PREDICTIONS if record else path)]
     predictions = [parse_prediction(line, str(number)) for number, line in enumerate(lines)]
     return Column(run_name(record) if record else side.name, side, record, lines, predictions)

@@ -126,6 +126,12 @@ def test_a_name_that_is_taken_is_refused(chats: Path, name: str) -> None:
         calibrated_row(load_rows()["bm25"], load_task(str(chats)), name)
 
 
+@pytest.mark.parametrize("name", ["", "a\nb", "hf:x", "a:b", "x.py:Y"])
+def test_a_name_that_could_not_be_asked_for_is_refused(chats: Path, name: str) -> None:
+    with pytest.raises(InputError, match=f"--name: {name!r} is not a name".replace("\\", r"\\")):
+        calibrated_row(load_rows()["bm25"], load_task(str(chats)), name)
+
+
 def test_a_file_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
     file = tmp_path / "rows.toml"
     file.write_text("# 我的\n", encoding="utf-8")

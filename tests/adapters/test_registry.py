@@ -1,5 +1,6 @@
 """From a name to a row, and from a row to something that retrieves."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from f2rcli.adapters.vlm import VLM
 from f2rcli.tasks.answers import parse_strict
 from f2rcli.tasks.errors import InputError
 
+BAD_NAMES = ("", " ", "我的 ", "a\nb", "a\tb", "hf:x", "a:b", "x.py:Y")  # each would be something else
 REFERENCES = ("random", "everything", "nothing", "oracle", "bm25")
 
 
@@ -86,63 +88,6 @@ def test_hf_path_is_any_checkpoint(tiny_qwen2_vl: Path) -> None:
     assert retriever.environment()["batch_size"] == 3
 
 
-OWN_CLASS = """
-from f2rcli.adapters.retriever import Retriever, found
-from f2rcli.tasks.types import Fragment
-
-class Longest(Retriever):
-    def retrieve(self, requests):
-        for request in requests:
-            longest = max(request.dialogue.utterances, key=lambda u: len(u.text))
-            yield found(request, Fragment(frozenset([longest.id])))
-"""
-
-
-def test_a_class_of_ones_own_retrieves(tmp_path: Path) -> None:
-    file = tmp_path / "mine.py"
-    file.write_text(OWN_CLASS, encoding="utf-8")
-    retriever = build(find_row(f"{file}:Longest", load_rows()), Settings())
-    (retrieval,) = retriever.retrieve([request("好", "这一句最长", "嗯嗯")])
-    assert parse_strict(retrieval.text or "") == fragment([1])
-    assert retriever.uses_images  # the attributes have working defaults
-    assert retriever.max_turns is None
-    assert not retriever.sees_gold
-
-
-def test_a_class_of_ones_own_may_use_dataclasses(tmp_path: Path) -> None:
-    file = tmp_path / "mine.py"
-    data = "from dataclasses import dataclass\n\n@dataclass\nclass Hit:\n    utterance: int\n"
-    file.write_text("from __future__ import annotations\n" + data + OWN_CLASS, encoding="utf-8")
-    retriever = build(find_row(f"{file}:Longest", load_rows()), Settings())
-    assert len(list(retriever.retrieve([request("好", "这一句最长")]))) == 1
-
-
-@pytest.mark.parametrize(
-    ("text", "name", "said"),
-    [
-        (OWN_CLASS, "Shortest", "Shortest is not a class derived from"),
-        ("class Mine:\n    def retrieve(self, requests): ...\n", "Mine", "Mine is not a class"),
-        ("Mine = 3\n", "Mine", "Mine is not a class"),
-        (OWN_CLASS, "Retriever", "Retriever is not a class"),  # abstract: nothing retrieves
-        ("def broken(:\n", "Mine", "cannot be imported"),
-        ("import no_such_package_at_all\n", "Mine", "cannot be imported"),
-    ],
-)
-def test_a_file_without_the_class_is_named(tmp_path: Path, text: str, name: str, said: str) -> None:
-    file = tmp_path / "mine.py"
-    file.write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=said) as caught:
-        build(find_row(f"{file}:{name}", load_rows()), Settings())
-    assert str(file) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_python_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such file") as caught:
-        build(find_row(f"{tmp_path}/没有.py:Mine", load_rows()), Settings())
-    assert caught.value.where == f"{tmp_path}/没有.py"
-
-
 def test_rows_of_ones_own_come_after_ours(tmp_path: Path) -> None:
     text = '["我的bm25"]\nkind = "bm25"\ncutoff = 0.4\n[half]\nkind = "random"\nshare = 0.5\n'
     rows = load_rows(registry(tmp_path, "\ufeff" + text))  # Windows editors write the mark
@@ -152,17 +97,6 @@ def test_rows_of_ones_own_come_after_ours(tmp_path: Path) -> None:
     assert mine.cutoff == 0.4
     assert isinstance(half, Random)
     assert half.identity() == {"share": 0.5, "seed": 5}
-
-
-def test_a_file_of_code_is_looked_for_from_where_its_row_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "子").mkdir()
-    (tmp_path / "子/mine.py").write_text(OWN_CLASS, encoding="utf-8")
-    registry(tmp_path / "子", '[mine]\nkind = "python"\nfile = "mine.py"\nclass = "Longest"\n')
-    monkeypatch.chdir(tmp_path)
-    (retrieval,) = build_own(Path("子/我的.toml")).retrieve([request("好", "这一句最长")])
-    assert parse_strict(retrieval.text or "") == fragment([1])
 
 
 def test_names_that_are_taken_are_refused(tmp_path: Path) -> None:
@@ -182,6 +116,11 @@ def test_names_that_are_taken_are_refused(tmp_path: Path) -> None:
         ('[m]\nkind = "python"\nclass = "C"\n', "row m: lacks file"),
         ('[m]\nkind = "transformers"\nsize = "9b"\nsizes = {7b = "a/b"}\n', "row m: size is none of"),
         ('[m\nkind = "bm25"\n', "not TOML"),
+        (
+            '[m]\nkind = "embedding"\ncheckpoint = "a/b"\nutterance_threshold = 0.5\ntop_k = 2\n',
+            "row m: says both thresholds and top_k",
+        ),
+        *((f"[{json.dumps(name)}]\nkind = 'oracle'\n", f"{name!r} is not a name") for name in BAD_NAMES),
     ],
 )
 def test_a_row_that_cannot_work_is_named(tmp_path: Path, text: str, said: str) -> None:

@@ -130,7 +130,10 @@ def test_thresholds_are_chosen_kept_and_used(f2r: Run, pictured: Path, tiny_clip
     assert "every pair" in row["searched"]
     run = f2r("eval", "-m", "小的", "-t", pictured, "--registry", "行.toml", "--encoder", "none")
     assert run.code == 0
-    assert f"小的: its thresholds were chosen on {pictured} itself" in run.err
+    told = "小的 on 聊天: its thresholds were chosen on this file"
+    assert f"f2r: {told}\n" in run.err
+    assert told in run.out.splitlines()
+    assert only().record()["cautions"] == ["its thresholds were chosen on this file"]
     strict = scores(only())["strict"]
     assert f"strict joint F1 {100 * strict['joint']['f1']:.2f} % on 3 requests" in line
     other = handmade.write_chats(pictured.parent / "别的", handmade.chat("别的"))
@@ -138,22 +141,52 @@ def test_thresholds_are_chosen_kept_and_used(f2r: Run, pictured: Path, tiny_clip
         picture(file, seed)
     quiet = f2r("eval", "-m", "小的", "-t", other, "--registry", "行.toml", "--encoder", "none")
     assert (quiet.code, "chosen on" in quiet.err) == (0, False)
+    near = f2r(
+        "eval", "-m", "小的", "-t", pictured, "--registry", "行.toml", "--top-k", "2", "--out", "近"
+    )
+    assert (near.code, "chosen" in near.err + near.out) == (0, False)  # it uses none
 
 
-def test_nothing_is_chosen_on_test_data_nor_kept_for_another_encoder(
-    f2r: Run, pictured: Path, tiny_clip: Path
+def test_thresholds_of_nobody_knows_what_are_used_and_marked(f2r: Run, pictured: Path) -> None:
+    row = "[a]\nkind = 'embedding'\ncheckpoint = 'package:clip-nano'\nutterance_threshold = 0.5\n"
+    Path("行.toml").write_text(row)
+    command = (
+        "eval",
+        "-m",
+        "a",
+        "-t",
+        pictured,
+        "--registry",
+        "行.toml",
+        "--encoder",
+        "none",
+        "--quiet",
+    )
+    told = "a on 聊天: nothing says what its thresholds were chosen with"
+    assert f2r(*command).err == f"f2r: {told}\n"
+    assert told in f2r("table").out.splitlines()
+    assert f2r(*command, "--top-k", "2").err == ""
+
+
+@pytest.mark.parametrize("change", ['query_prompt = "找：{text}"', "context = 1"])
+def test_nothing_is_chosen_on_test_data_nor_kept_for_another_use(
+    f2r: Run, pictured: Path, tiny_clip: Path, change: str
 ) -> None:
     name = f"embed:{tiny_clip}"
     test = f2r("calibrate", "-m", name, "-t", f"wechat={pictured}", "--name", "小的", "-o", "行.toml")
     assert "wechat is for testing only" in test.complaint()
     assert not Path("行.toml").exists()
     assert f2r("calibrate", "-m", name, "-t", pictured, "--name", "小的", "-o", "行.toml").code == 0
-    changed = Path("行.toml").read_text(encoding="utf-8") + 'query_prompt = "找：{text}"\n'
-    Path("行.toml").write_text(changed, encoding="utf-8")
+    chosen = Path("行.toml").read_text(encoding="utf-8")
+    Path("行.toml").write_text(f"{chosen}{change}\n", encoding="utf-8")
     command = ("eval", "-m", "小的", "-t", pictured, "--registry", "行.toml", "--encoder", "none")
     complaint = f2r(*command, "--quiet").complaint()
     assert "thresholds were chosen with another checkpoint" in complaint
     assert f2r(*command, "--quiet", "--top-k", "2").code == 0
+    command = ("calibrate", "-m", "小的", "-t", pictured, "--registry", "行.toml", "--name", "再", "-o")
+    assert f2r(*command, "新.toml").code == 0  # with the change
+    asked = ("eval", "-m", "再", "-t", pictured, "--registry", "新.toml", "--encoder", "none")
+    assert f2r(*asked, "--quiet").code == 0
 
 
 def test_an_encoder_of_texts_needs_no_pictures(f2r: Run, chats: Path, tmp_path: Path) -> None:
@@ -196,24 +229,3 @@ def test_what_measures_relevance_has_one_vector_a_picture(
     complaint = f2r("eval", "-m", "oracle", "-t", pictured, "--encoder", f"hf:{folder}").complaint()
     assert "relevance and coherence want one vector a picture" in complaint
     assert f2r("eval", "-m", f"embed:{folder}", "-t", pictured, "--top-k", "2", "--quiet").code == 0
-
-
-@pytest.mark.parametrize(
-    ("setting", "said"),
-    [
-        ("utterance_threshold = 1.5", "not a number from -1 to 1"),
-        ("top_k = 0", "not a whole number above 0"),
-        ("context = -1", "not a whole number above 0"),
-        ('text_prompt = "passage: "', "not a text with {text} in it"),
-    ],
-)
-def test_a_setting_that_makes_no_sense_is_named(f2r: Run, setting: str, said: str) -> None:
-    Path("行.toml").write_text(f'[a]\nkind = "embedding"\ncheckpoint = "b/c"\n{setting}\n')
-    complaint = f2r("models", "--registry", "行.toml").complaint()
-    assert "row a: " in complaint
-    assert said in complaint
-
-
-def test_a_row_may_say_how_it_was_checked(f2r: Run) -> None:
-    Path("行.toml").write_text('[a]\nkind = "nothing"\nchecked = "real weights"\n')
-    assert f2r("models", "--registry", "行.toml").code == 0

@@ -91,7 +91,10 @@ def test_an_audit_that_hears_nothing_is_found_out(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--check", "bm25"), "--check is for checkpoints, and bm25 is none"),
+        *(
+            (("--check", name), f"for vision-language checkpoints, and {name} is of kind {kind}")
+            for name, kind in (("bm25", "bm25"), ("clip-nano", "embedding"))
+        ),
         (("--check", "hf:/no/such/folder"), "/no/such/folder: no such folder"),
         (("--check", "deepseek-vl2"), "deepseek-ai/deepseek-vl2-small cannot be asked"),
         (("--device", "cpu"), "--adapter, --trust-remote-code and --device go with --check"),

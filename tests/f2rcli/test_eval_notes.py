@@ -38,18 +38,38 @@ def test_a_sound_file_needs_no_note(f2r: Run, chats: Path) -> None:
     assert "oddities" not in f2r("eval", "-m", "nothing", "-t", chats).err
 
 
+@pytest.mark.parametrize("more", [(), ("--quiet",)])
 def test_a_cut_off_chosen_on_the_very_file_is_noted(
-    f2r: Run, chats: Path, calibrated: Path, tmp_path: Path
+    f2r: Run, chats: Path, calibrated: Path, tmp_path: Path, more: tuple[str, ...]
 ) -> None:
     other = handmade.write_chats(tmp_path / "别的", handmade.chat("别的"))
     Path("抄本.json").write_bytes(chats.read_bytes())
     (chats.parent / "图片").rename("图片")
     command = ("eval", "-m", "自己的", "bm25", "--registry", calibrated, "-t")
     for path, noted in ((chats, True), (Path("抄本.json"), True), (other, False)):
-        ended = f2r(*command, path)
+        ended = f2r(*command, path, *more)
         assert ended.code == 0
-        notes = [line for line in ended.err.splitlines() if "chosen on" in line]
-        assert notes == [f"自己的: its cut-off was chosen on {path} itself"] * noted
+        told = f"自己的 on {path.stem}: its cut-off was chosen on this file"
+        assert [line for line in ended.err.splitlines() if "chosen" in line] == [f"f2r: {told}"] * noted
+        assert [line for line in ended.out.splitlines() if "chosen" in line] == [told] * noted
+
+
+@pytest.mark.parametrize("form", ["rich", "latex", "markdown", "json"])
+def test_every_table_and_the_report_mark_what_was_chosen_on_the_data(
+    f2r: Run, chats: Path, calibrated: Path, form: str
+) -> None:
+    """Also once the row no longer says so; other rows are not marked."""
+    command = ("eval", "-m", "自己的", "bm25", "--registry", calibrated, "-t", chats, "--quiet")
+    assert f2r(*command).code == 0
+    cut = [line for line in calibrated.read_text("utf-8").splitlines() if "chosen_on" not in line]
+    calibrated.write_text("\n".join(cut), encoding="utf-8")
+    again = f2r(*command)
+    assert (again.code, again.err) == (0, "")
+    told = "自己的 on 聊天: its cut-off was chosen on this file"
+    assert f2r("table", "--format", form).out.count("was chosen on") == 1
+    assert told in f2r("table", "--format", form).out
+    assert f2r("report", "runs", "-o", "报告.html").code == 0
+    assert told in Path("报告.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("folder", ["子", "."])

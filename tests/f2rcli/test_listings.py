@@ -92,7 +92,8 @@ def test_several_files_that_could_be_one_task_are_named(f2r: Run, tmp_path: Path
 def test_a_chosen_cut_off_is_a_row_that_eval_reads(f2r: Run, data_root: Path) -> None:
     data = ("--data-root", data_root)
     ended = f2r("calibrate", "-t", "mldr", *data, "--name", "我的-bm25", "-o", "行.toml")
-    assert (ended.code, ended.err) == (0, "")
+    assert ended.code == 0
+    assert ended.err.startswith("f2r: mldr is what models are tested on: ")
     row = tomllib.loads(Path("行.toml").read_text(encoding="utf-8"))["我的-bm25"]
     assert 0 < row["cutoff"] < 1
     assert "MLDR_val.json, 12 requests, SHA-256" in row["chosen_on"]
@@ -195,3 +196,24 @@ def test_an_id_that_is_a_number_is_shown_before_the_place(f2r: Run) -> None:
     path = official.write(Path("预测.jsonl"), *named)
     for name, text in said.items():
         assert f"user1: {text}" in f2r("show", path, name).out
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("utterance_threshold = 1.5", "not a number from -1 to 1"),
+        ("top_k = 0", "not a whole number above 0"),
+        ("context = -1", "not a whole number above 0"),
+        ('text_prompt = "passage: "', "not a text with {text} in it"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_named(f2r: Run, setting: str, said: str) -> None:
+    Path("行.toml").write_text(f'[a]\nkind = "embedding"\ncheckpoint = "b/c"\n{setting}\n')
+    complaint = f2r("models", "--registry", "行.toml").complaint()
+    assert "row a: " in complaint
+    assert said in complaint
+
+
+def test_a_row_may_say_how_it_was_checked(f2r: Run) -> None:
+    Path("行.toml").write_text('[a]\nkind = "nothing"\nchecked = "real weights"\n')
+    assert f2r("models", "--registry", "行.toml").code == 0

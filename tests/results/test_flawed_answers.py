@@ -22,6 +22,9 @@ FLAWED: dict[str, Any] = {
     "seconds": lambda name: Retrieval(name, text=answer(), seconds="x"),
     "tokens": lambda name: Retrieval(name, text=answer(), prompt_tokens=[1]),
     "request": lambda name: Retrieval([name], text=answer()),
+    "long": lambda name: answer(range(1000)),
+    "long failure": lambda name: Retrieval(name, failure=Failure("长" * 1000)),
+    "long request": lambda name: Retrieval(name * 1000, text=answer()),
 }
 
 
@@ -47,8 +50,9 @@ def test_what_is_no_answer_ends_the_run_and_the_next_resumes_it(
 ) -> None:
     with pytest.raises(InputError) as caught:
         evaluated(Flawed(FLAWED[kind]), chats, out)
-    assert str(caught.value).startswith("Flawed yielded ")
+    assert str(caught.value).startswith("手写 模型 yielded ")
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
     [file] = out.rglob("answers.jsonl")
     assert [line["request"] for line in lines(file)] == ["露营:0"]
     mended = says(answer())
@@ -56,3 +60,14 @@ def test_what_is_no_answer_ends_the_run_and_the_next_resumes_it(
     assert run.path == file.parent
     assert [request.id for request in mended.asked] == ["露营:1", "露营:2"]
     assert run.errors() == {}
+
+
+def test_a_whole_request_in_place_of_its_id_is_not_printed(chats: Path, out: Path) -> None:
+    class Whole(Flawed):
+        def retrieve(self, requests: Sequence[Request]) -> Iterator[Retrieval]:
+            yield Retrieval(requests[0], text=answer())  # type: ignore[arg-type]
+
+    with pytest.raises(InputError) as caught:
+        evaluated(Whole(None), chats, out)
+    said = "手写 模型 yielded a Retrieval of a whole Request: `request` must be its id"
+    assert str(caught.value) == said

@@ -10,7 +10,7 @@ import handmade
 import pytest
 from handmade import answer, evaluated, says
 
-from f2rcli.adapters.registry import ModelRow
+from f2rcli.adapters.registry import ModelRow, Settings, build
 from f2rcli.results.runs import RunFolder
 from f2rcli.tasks.datasets import load_task
 from f2rcli.tasks.errors import InputError
@@ -94,13 +94,28 @@ def test_another_setting_of_the_model_is_another_run(chats: Path, out: Path) -> 
 
 
 def test_edited_code_of_ones_own_is_another_run(chats: Path, out: Path, tmp_path: Path) -> None:
-    code = tmp_path / "模型.py"
-    row = ModelRow("模型.py:M", "python", "own", settings={"file": str(code), "class": "M"})
-    code.write_text("first")
-    before = evaluated(says(answer()), chats, out, row=row)
-    assert evaluated(says(answer()), chats, out, row=row).path == before.path
-    code.write_text("second")
-    assert evaluated(says(answer()), chats, out, row=row).path != before.path
+    """Its file's, and that of a module that it imports from beside it."""
+    code = {
+        "模型.py": "from f2rcli.adapters.reference import Nothing\nfrom 助手 import N\n"
+        "class M(Nothing): ...\n",
+        "助手.py": "N = 1\n",
+    }
+    row = ModelRow(
+        "模型.py:M", "python", "own", settings={"file": str(tmp_path / "模型.py"), "class": "M"}
+    )
+
+    def run() -> Path:
+        for name, text in code.items():
+            (tmp_path / name).write_text(text, encoding="utf-8")
+        return evaluated(build(row, Settings()), chats, out, row=row).path
+
+    before = run()
+    assert run() == before
+    found = {before}
+    for name in code:
+        code[name] += "# 改了\n"
+        found.add(run())
+    assert len(found) == 3
 
 
 def test_the_same_data_elsewhere_is_the_same_run(chats: Path, out: Path, tmp_path: Path) -> None:

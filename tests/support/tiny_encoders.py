@@ -23,6 +23,9 @@ TOWER = {
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
 }
+TEXT = {**TOWER, "max_position_embeddings": 24, "projection_size": 16}  # SigLIP's
+VISION = {**TOWER, "image_size": 28, "patch_size": 14}
+BERT = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
 
 
 def letters(*special: str, begin: str = "", end: str = "", **names: str) -> PreTrainedTokenizerFast:
@@ -59,13 +62,8 @@ def siglip(folder: Path, seed: int = 0) -> Path:
     words = letters("<pad>", "</s>", end="</s>", pad_token="<pad>", eos_token="</s>")
     torch.manual_seed(seed)
     config = transformers.SiglipConfig(
-        text_config={
-            **TOWER,
-            "vocab_size": len(words),
-            "max_position_embeddings": 24,
-            "projection_size": 16,
-        },
-        vision_config={**TOWER, "image_size": 28, "patch_size": 14},
+        text_config={**TEXT, "vocab_size": len(words)},
+        vision_config={**VISION},
     )
     images = SiglipImageProcessorPil(size={"height": 28, "width": 28})
     return _saved(folder, transformers.SiglipModel(config), words, images)
@@ -77,12 +75,7 @@ def siglip2(folder: Path, seed: int = 0) -> Path:
     words = transformers.Siglip2Tokenizer(vocab={name: i for i, name in enumerate(names)}, merges=[])
     torch.manual_seed(seed)
     config = transformers.Siglip2Config(
-        text_config={
-            **TOWER,
-            "vocab_size": len(words),
-            "max_position_embeddings": 24,
-            "projection_size": 16,
-        },
+        text_config={**TEXT, "vocab_size": len(words)},
         vision_config={**TOWER, "num_patches": 9, "patch_size": 14},
     )
     images = Siglip2ImageProcessorPil(patch_size=14, max_num_patches=9)
@@ -91,19 +84,10 @@ def siglip2(folder: Path, seed: int = 0) -> Path:
 
 def blip2(folder: Path, seed: int = 0) -> Path:
     """BLIP-2 with 5 query tokens."""
-    words = letters(
-        "[PAD]",
-        "[CLS]",
-        "[SEP]",
-        begin="[CLS]",
-        end="[SEP]",
-        pad_token="[PAD]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-    )
+    words = letters(*BERT.values(), begin="[CLS]", end="[SEP]", **BERT)
     torch.manual_seed(seed)
     config = transformers.Blip2Config(
-        vision_config={**TOWER, "image_size": 28, "patch_size": 14, "initializer_range": 0.05},
+        vision_config={**VISION, "initializer_range": 0.05},
         qformer_config={
             **TOWER,
             "vocab_size": len(words),
@@ -137,7 +121,7 @@ def e5v(folder: Path, seed: int = 0) -> Path:
     torch.manual_seed(seed)
     grid = [[28, 56], [56, 28], [56, 56]]
     config = transformers.LlavaNextConfig(
-        vision_config={**TOWER, "model_type": "clip_vision_model", "image_size": 28, "patch_size": 14},
+        vision_config={**VISION, "model_type": "clip_vision_model"},
         text_config={
             **TOWER,
             "model_type": "llama",
@@ -160,16 +144,7 @@ def sentences(folder: Path, seed: int = 0) -> Path:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
-    words = letters(
-        "[PAD]",
-        "[CLS]",
-        "[SEP]",
-        begin="[CLS]",
-        end="[SEP]",
-        pad_token="[PAD]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-    )
+    words = letters(*BERT.values(), begin="[CLS]", end="[SEP]", **BERT)
     torch.manual_seed(seed)
     config = transformers.BertConfig(**TOWER, vocab_size=len(words), max_position_embeddings=40)
     base = folder.with_name(f"{folder.name} base")

@@ -33,6 +33,14 @@ from transformers.models.llava_onevision.image_processing_pil_llava_onevision im
 from transformers.models.ovis2.image_processing_pil_ovis2 import Ovis2ImageProcessorPil
 from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
+CLIP_TOWER = {**TOWER, "model_type": "clip_vision_model", "projection_dim": 16}
+SIGLIP_TOWER = {**TOWER, "model_type": "siglip_vision_model", "vision_use_head": False}
+CLIP_PROCESSOR = {
+    "patch_size": PATCH,
+    "num_additional_image_tokens": 1,
+    "vision_feature_select_strategy": "default",
+}
+
 
 def internvl(folder: Path, seed: int = 0) -> Path:
     """InternVL3: up to 12 tiles and a small whole a picture, 4 visual tokens each."""
@@ -60,21 +68,12 @@ def llava(folder: Path, seed: int = 0) -> Path:
     made = words(LLAVA, "<image>", end="</s>", begin="<s>")
     config = transformers.LlavaConfig(
         text_config=text_of(made, "llama"),
-        vision_config={**TOWER, "model_type": "clip_vision_model", "projection_dim": 16},
+        vision_config=CLIP_TOWER,
         image_token_index=made.convert_tokens_to_ids("<image>"),
         architectures=["LlavaForConditionalGeneration"],
     )
     pictures = CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size=PIXELS)
-    return save(
-        folder,
-        seed,
-        made,
-        pictures,
-        config,
-        patch_size=PATCH,
-        num_additional_image_tokens=1,
-        vision_feature_select_strategy="default",
-    )
+    return save(folder, seed, made, pictures, config, **CLIP_PROCESSOR)
 
 
 def llava_next(folder: Path, seed: int = 0) -> Path:
@@ -82,7 +81,7 @@ def llava_next(folder: Path, seed: int = 0) -> Path:
     made = words(LLAVA, "<image>", end="</s>", begin="<s>")
     config = transformers.LlavaNextConfig(
         text_config=text_of(made, "llama"),
-        vision_config={**TOWER, "model_type": "clip_vision_model", "projection_dim": 16},
+        vision_config=CLIP_TOWER,
         image_token_index=made.convert_tokens_to_ids("<image>"),
         image_grid_pinpoints=GRID,
         architectures=["LlavaNextForConditionalGeneration"],
@@ -90,16 +89,7 @@ def llava_next(folder: Path, seed: int = 0) -> Path:
     pictures = LlavaNextImageProcessorPil(
         size={"shortest_edge": SIDE}, crop_size=PIXELS, image_grid_pinpoints=GRID
     )
-    return save(
-        folder,
-        seed,
-        made,
-        pictures,
-        config,
-        patch_size=PATCH,
-        num_additional_image_tokens=1,
-        vision_feature_select_strategy="default",
-    )
+    return save(folder, seed, made, pictures, config, **CLIP_PROCESSOR)
 
 
 def llava_onevision(folder: Path, seed: int = 0) -> Path:
@@ -107,7 +97,7 @@ def llava_onevision(folder: Path, seed: int = 0) -> Path:
     made = words(ONEVISION, "<image>", "<video>")
     config = transformers.LlavaOnevisionConfig(
         text_config=text_of(made),
-        vision_config={**TOWER, "model_type": "siglip_vision_model", "vision_use_head": False},
+        vision_config=SIGLIP_TOWER,
         image_token_index=made.convert_tokens_to_ids("<image>"),
         video_token_index=made.convert_tokens_to_ids("<video>"),
         image_grid_pinpoints=GRID,
@@ -188,7 +178,7 @@ def gemma3(folder: Path, seed: int = 0) -> Path:
     )
     config = transformers.Gemma3Config(
         text_config=text_of(made, "gemma3_text", head_dim=16, sliding_window=64),
-        vision_config={**TOWER, "model_type": "siglip_vision_model", "vision_use_head": False},
+        vision_config=SIGLIP_TOWER,
         mm_tokens_per_image=4,
         boi_token_index=made.boi_token_id,
         eoi_token_index=made.eoi_token_id,

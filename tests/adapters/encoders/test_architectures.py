@@ -1,5 +1,8 @@
 """Every architecture that f2r embeds with gives the vectors of plain transformers, in order."""
 
+import io
+import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -168,6 +171,37 @@ def test_a_blip2_that_only_writes_captions_is_refused(folders: Any, tmp_path: Pa
     transformers.Blip2ForConditionalGeneration(config).save_pretrained(tmp_path / "写")
     with pytest.raises(InputError, match="weights are missing or of another shape"):
         opened(tmp_path / "写").images([picture(tmp_path / "1.png")])
+
+
+@pytest.mark.parametrize("name", ["siglip", "siglip2", "sentences", "e5v"])
+def test_loading_prints_nothing(
+    name: str, folders: Any, files: list[Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Neither bars nor warnings, whatever was asked of transformers before."""
+    folder, warned = folders(name), logging.StreamHandler(said := io.StringIO())
+    capfd.readouterr()  # of what made the folder
+    transformers.logging.set_verbosity_warning()
+    transformers.logging.enable_progress_bar()
+    logging.getLogger("transformers").addHandler(warned)
+    try:
+        encoder = opened(folder)
+        encoder.texts(["猫"])
+        if encoder.sees_pictures:
+            encoder.images(files)
+    finally:
+        logging.getLogger("transformers").removeHandler(warned)
+    assert (said.getvalue(), capfd.readouterr().err) == ("", "")
+
+
+def test_code_of_a_folder_of_sentences_is_not_offered(folders: Any) -> None:
+    folder = folders("sentences")
+    modules = json.loads((folder / "modules.json").read_text())
+    modules[0]["type"] = "custom_st.Transformer"
+    (folder / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(InputError) as caught:
+        opened(folder).texts(["猫"])
+    said = "cannot be loaded: it needs code of its own, which f2r does not run"
+    assert str(caught.value) == f"{folder}: {said}"
 
 
 def test_without_sentence_transformers_its_folders_are_refused(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from short_chats import picture
 from transformers import CLIPModel, CLIPProcessor
 
@@ -123,6 +124,15 @@ def test_lacking_weights_are_named(spoilt: Path) -> None:
     assert "weights are missing or of another shape, such as text_model.encoder.layers.2" in refused(
         spoilt
     )
+
+
+def test_weights_of_another_shape_are_named(spoilt: Path) -> None:
+    weights = load_file(spoilt / "model.safetensors")
+    weights["text_projection.weight"] = torch.zeros(7, 9)
+    save_file(weights, spoilt / "model.safetensors", metadata={"format": "pt"})
+    line = refused(spoilt)
+    assert "such as text_projection.weight (7 × 9; config.json makes it " in line
+    assert "fetch the checkpoint again" in line
 
 
 def test_a_lacking_tokenizer_is_named(spoilt: Path) -> None:

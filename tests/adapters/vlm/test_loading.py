@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import tiny_vlms
 import torch
 from safetensors.torch import load_file, save_file
 from short_chats import picture, request
@@ -62,7 +63,10 @@ def test_another_dtype_is_used_and_recorded(tiny_qwen2_vl: Path, load_vlm: LoadV
 
 def test_an_unknown_dtype_or_device_is_refused(tiny_qwen2_vl: Path, load_vlm: LoadVLM) -> None:
     assert "no dtype 'float8'" in refused(load_vlm, tiny_qwen2_vl, dtype="float8")
-    assert "no device 'quantum'" in refused(load_vlm, tiny_qwen2_vl, device="quantum")
+    for device in ("quantum", "meta"):
+        line = refused(load_vlm, tiny_qwen2_vl, device=device)
+        assert line.startswith(f"no device {device!r}: ")
+        assert len(line) < 300
 
 
 def test_missing_weights_are_never_random_numbers(spoilt: Path, load_vlm: LoadVLM) -> None:
@@ -87,7 +91,35 @@ def test_weights_of_another_shape_are_refused(spoilt: Path, load_vlm: LoadVLM) -
 
 
 def test_weights_of_another_shape_are_named(spoilt: Path, load_vlm: LoadVLM) -> None:
-    assert "lm_head.weight" in refused(load_vlm, reshape_head(spoilt))
+    line = refused(load_vlm, reshape_head(spoilt))
+    assert "such as lm_head.weight (7 × 32; config.json makes it 352 × 32); fetch the checkpoint" in line
+
+
+def test_a_processor_of_no_known_type_is_refused_in_a_few_words(spoilt: Path, load_vlm: LoadVLM) -> None:
+    """transformers lists every type there is."""
+    file = spoilt / "preprocessor_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "image_processor_type": "没有"}))
+    line = refused(load_vlm, spoilt)
+    assert line.startswith(f"{spoilt}: processor cannot be loaded: Unrecognized image processor")
+    assert len(line) < 300 + len(str(spoilt))
+
+
+@pytest.mark.parametrize("maker", [tiny_vlms.llava, tiny_vlms.llava_next])
+@pytest.mark.parametrize(("there", "said"), [(False, "is missing"), (True, "does not say patch_size")])
+def test_a_missing_processor_config_is_named(
+    tmp_path: Path, load_vlm: LoadVLM, maker: Callable[[Path], Path], there: bool, said: str
+) -> None:
+    folder = maker(tmp_path / "没有")
+    (folder / "processor_config.json").unlink()
+    if there:
+        (folder / "processor_config.json").write_text("{}")
+    assert refused(load_vlm, folder).startswith(f"{folder}: processor_config.json {said}")
+
+
+def test_a_file_in_place_of_its_folder_is_named(tiny_qwen2_vl: Path, load_vlm: LoadVLM) -> None:
+    file = tiny_qwen2_vl / "config.json"
+    line = refused(load_vlm, file)
+    assert line == f"{file}: a file, not a checkpoint; give the folder that it is in"
 
 
 @pytest.mark.parametrize("content", ["half", "version https://git-lfs.github.com/spec/v1\n", ""])

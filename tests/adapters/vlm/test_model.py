@@ -174,7 +174,7 @@ def test_a_prompt_that_does_not_fit_costs_only_its_request(
     answers = ask(vlm, chats)
     assert errors(answers).keys() == {longest}
     assert f"{lengths[longest]} tokens" in errors(answers)[longest]
-    assert str(positions) in errors(answers)[longest]
+    assert f"{positions} positions; take a smaller --max-new-tokens" in errors(answers)[longest]
     assert {name: got.text for name, got in answers.items()} == {**before, longest: None}
 
 
