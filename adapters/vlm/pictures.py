@@ -38,9 +38,8 @@ class Features:
 class Picture:
     """A picture as the processor makes it: its tensors, and what is written in a placeholder's place.
 
-    Its pixels are bytes where `Pixels` can tell what the processor would have made of them. Once it has
-    been through the vision tower, there are its `features` instead of them, and a `fault` if it did not
-    arrive there as it was made.
+    Its pixels are bytes where `Pixels` holds. Once it has been through the vision tower, there are its
+    `features` instead of them, and a `fault` if it did not arrive there as it was made.
     """
 
     tensors: Tensors
