@@ -6,11 +6,14 @@ padded batches, which were given up for prompts that are read by themselves.
 
 import argparse
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 import PIL.Image
 import torch
