@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from f2rcli.results.curve import RunCurve
 from f2rcli.results.runs import PREDICTIONS, SCORES, RunFolder
 from f2rcli.results.selection import Selection
 from f2rcli.results.writing import replacing, write_json
@@ -35,6 +34,8 @@ def derive(
 
     Without `vectors`, relevance and coherence are not measured.
     """
+    from f2rcli.results.curve import RunCurve  # NumPy, which scoring a file need not wait for
+
     attempts = run.attempts()
     curve = RunCurve(run)
     with replacing(run.path / PREDICTIONS) as file:

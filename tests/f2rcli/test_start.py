@@ -55,6 +55,14 @@ def test_the_command_line_itself_loads_nothing_heavy() -> None:
     assert json.loads(ended.stderr.splitlines()[-1]) == []
 
 
+def test_scoring_a_file_loads_nothing_but_what_prints_the_table(golden: Path) -> None:
+    file = golden / "metrics/predictions_0.jsonl"
+    command = [sys.executable, "-c", HELP, "score", str(file)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stderr.splitlines()[-1]) == ["rich"]
+
+
 def test_every_command_says_what_it_does() -> None:
     for words in COMMANDS:
         command: click.Command = cli
