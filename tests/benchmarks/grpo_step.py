@@ -121,9 +121,10 @@ def adapted(folder: Path) -> Loaded:
 
 def ours(loaded: Loaded, asked: Request) -> Side:
     model, nothing = loaded.model, {-1}  # no token ends a completion
+    builder = InputBuilder(loaded.processor)
 
     def step() -> None:
-        builder = InputBuilder(loaded.processor)  # a new one has no pictures yet
+        builder.forget()  # of the step before
         prompt = encode(loaded, builder.build(asked), builder)
         completions = roll_out(model, prompt, SAMPLING, nothing, seed=0)
         with torch.no_grad(), model.disable_adapter():
