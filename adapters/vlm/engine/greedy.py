@@ -131,6 +131,8 @@ class Greedy:
         if not rows:
             return
         cache = joined([row.cache for row in rows])
+        for row in rows:
+            row.cache = None  # or every prompt's keys and values would stay in memory twice
         lengths = [len(row.ids) for row in rows]
         mask = _last(lengths, max(lengths), rows[0].ids)
         last = torch.cat([row.last for row in rows], -2)

@@ -39,9 +39,8 @@ class Vision:
         if self.encode is None or "mm_encoder_outputs" not in signature(base.forward).parameters:
             raise InputError(f"{base.config.model_type} takes no features in place of pixels")
         self.arguments = signature(self.encode).parameters.keys()
-        self.listed: list[
-            bool
-        ] = []  # of the features and of each deeper layer: whether they come in a list
+        # of the features and of each deeper layer: whether they come in a list
+        self.listed: list[bool] = []
         self.made: dict[str, Any] = {}  # what comes with features and is the same for all pictures
         self.output: type[ModelOutput] = ModelOutput
         self._prove()
